@@ -1,0 +1,355 @@
+"""`Batches`: passes over a source in batches, staged ahead.
+
+A piece is what is staged at once: one batch, or many where they are small, so that transfers and
+compiled calls are large. A source on the host stages in a background thread; one on the device
+dispatches ahead and needs none. The cursor moves as batches are delivered, never as they are
+staged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+import jax
+
+from datarax.core.data_source import check_size
+from datarax.errors import SourceClosedError, StateMismatchError, UnknownFieldError
+from datarax.transfer import check_divides, pad_rows
+
+if TYPE_CHECKING:
+    from datarax.core.data_source import DataSourceModule
+
+MASK = "valid_mask"
+PIECE_BYTES = 8 * 2**20
+PIECE_BATCHES = 32
+
+Remainder = Literal["drop", "pad", "keep"]
+
+
+class Staged(NamedTuple):
+    """A batch, and how the cursor moves when it is delivered."""
+
+    batch: Any
+    count: int
+    ends_epoch: bool
+    skipped: int
+
+
+class Batches:
+    """An iterator over a source's batches; see `DataSourceModule.batches`.
+
+    It is a pass: it begins at its first `next`, goes stale when a newer pass begins on the same
+    source, and moves the source's cursor. `get_state` and `set_state` carry the source's state and
+    the epoch at which the iterator stops.
+    """
+
+    def __init__(
+        self,
+        source: DataSourceModule,
+        batch_size: int,
+        *,
+        epochs: int = 1,
+        remainder: Remainder = "drop",
+        sharding: jax.sharding.Sharding | None = None,
+        prefetch: int = 2,
+    ) -> None:
+        self._source = source
+        self._size = check_size(batch_size, "batch_size")
+        self._epochs = check_size(epochs, "epochs")
+        if remainder not in ("drop", "pad", "keep"):
+            raise ValueError(f"remainder is 'drop', 'pad' or 'keep', got {remainder!r}")
+        if isinstance(prefetch, bool) or not isinstance(prefetch, int):
+            raise TypeError(f"prefetch is a number of pieces, got {prefetch!r}")
+        if prefetch < 0:
+            raise ValueError(f"prefetch is a number of pieces, 0 or more, got {prefetch}")
+        self._remainder = remainder
+        self._sharding = sharding
+        self._prefetch = prefetch
+        self._length = len(source)
+        if sharding is not None:
+            check_divides(sharding, self._size, "a batch")
+            if remainder == "keep" and self._length % self._size:
+                check_divides(sharding, self._length % self._size, "the last batch")
+        source._host.check_open(source._who())  # noqa: SLF001  # a pass is part of its source
+        self._spec = source.element_spec()
+        if remainder == "pad" and isinstance(self._spec, dict) and MASK in self._spec:
+            raise UnknownFieldError(
+                f"remainder='pad' adds the field {MASK!r}, and {source._who()} has one of that "  # noqa: SLF001
+                "name; leave it out with exclude_keys, or take another remainder"
+            )
+        self._stop_epoch: int | None = None
+        self._token: object = None
+        self._pieces: Iterator[list[Staged]] | None = None
+        self._ready: deque[Staged] = deque()
+        self._closed = False
+        self._done = False
+        self._finalizer: weakref.finalize[..., Any] | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __len__(self) -> int:
+        """Batches still to come."""
+        cursor = self._source._host.cursor  # noqa: SLF001
+        if self._done:
+            return 0
+        if self._token is None:
+            begin = cursor.offset if cursor.resumed else 0
+            epochs = self._epochs if self._stop_epoch is None else self._stop_epoch - cursor.epoch
+        else:
+            begin = cursor.offset
+            epochs = (self._stop_epoch or 0) - cursor.epoch
+        if epochs <= 0:
+            return 0
+        return self._count(self._length - begin) + (epochs - 1) * self._count(self._length)
+
+    def __next__(self) -> Any:
+        if self._closed:
+            raise SourceClosedError("this iterator of batches was closed; ask for a new one")
+        if self._done:
+            raise StopIteration
+        host = self._source._host  # noqa: SLF001
+        host.check_open(self._source._who())  # noqa: SLF001
+        cursor = host.cursor
+        if self._token is None:
+            self._begin()
+        cursor.check(self._token)
+        if not self._ready and not self._fill():
+            self._finish()
+            raise StopIteration
+        staged = self._ready.popleft()
+        cursor.deliver(staged.count)
+        if staged.ends_epoch:
+            cursor.finish(staged.skipped)
+        return staged.batch
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the source's state, and the epoch at which this iterator stops."""
+        stop = self._stop_epoch
+        if stop is None:
+            stop = self._source._host.cursor.epoch + self._epochs  # noqa: SLF001
+        return {"source": self._source.get_state(), "stop_epoch": stop}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what `get_state` returned: the source's state too. Goes on exactly.
+
+        Raises:
+            TypeError: If `state` is not a dict.
+            ValueError: If it is not the state of an iterator over this source.
+        """
+        if not isinstance(state, dict):
+            raise TypeError(f"a state is a dict, got {type(state).__name__} {state!r}")
+        if set(state) != {"source", "stop_epoch"}:
+            raise StateMismatchError(
+                "the state of an iterator of batches has the keys 'source' and 'stop_epoch', "
+                f"got {sorted(map(str, state))}; a source's own state goes to source.set_state"
+            )
+        stop = state["stop_epoch"]
+        if isinstance(stop, bool) or not isinstance(stop, int) or stop < 0:
+            raise StateMismatchError(f"stop_epoch: an epoch is expected, got {stop!r}")
+        self._source.set_state(state["source"])
+        self._release()
+        self._stop_epoch = stop
+        self._token = None
+        self._done = self._closed = False
+
+    def close(self) -> None:
+        """Stop staging and release what is ready. Closing again does nothing."""
+        self._closed = True
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _count(self, elements: int) -> int:
+        full, rest = divmod(elements, self._size)
+        return full + (1 if rest and self._remainder != "drop" else 0)
+
+    def _begin(self) -> None:
+        cursor = self._source._host.cursor  # noqa: SLF001
+        self._token = cursor.begin()
+        if self._stop_epoch is None:
+            self._stop_epoch = cursor.epoch + self._epochs
+        plan = _Plan(
+            self._source,
+            self._size,
+            self._length,
+            self._remainder,
+            self._sharding,
+            piece_batches(self._spec, self._size),
+        )
+        pieces = plan.pieces(cursor.epoch, cursor.offset, self._stop_epoch)
+        if not self._prefetch:
+            self._pieces = pieces
+        elif self._source._stages_in_background():  # noqa: SLF001
+            background = Background(pieces, self._prefetch)
+            self._finalizer = weakref.finalize(self, background.stop)
+            self._pieces = background
+        else:
+            self._pieces = _ahead(pieces, self._prefetch)
+
+    def _fill(self) -> bool:
+        assert self._pieces is not None
+        cursor = self._source._host.cursor  # noqa: SLF001
+        for piece in self._pieces:
+            if piece:
+                self._ready.extend(piece)
+                return True
+            cursor.finish(self._length - cursor.offset)  # an epoch without one full batch
+        return False
+
+    def _finish(self) -> None:
+        self._done = True
+        self._release()
+
+    def _release(self) -> None:
+        self._ready.clear()
+        self._pieces = None
+        if self._finalizer is not None:
+            self._finalizer()
+            self._finalizer = None
+
+
+class _Plan:
+    """What to stage, piece by piece: a generator's arguments, without the iterator itself."""
+
+    def __init__(
+        self,
+        source: DataSourceModule,
+        size: int,
+        length: int,
+        remainder: Remainder,
+        sharding: jax.sharding.Sharding | None,
+        many: int,
+    ) -> None:
+        self._source = source
+        self._size = size
+        self._length = length
+        self._remainder = remainder
+        self._sharding = sharding
+        self._many = 1 if sharding is not None else many
+
+    def pieces(self, epoch: int, offset: int, stop: int) -> Iterator[list[Staged]]:
+        while epoch < stop:
+            full, rest = divmod(self._length - offset, self._size)
+            tail = rest and self._remainder != "drop"
+            if not full and not tail:
+                yield []
+            while full:
+                count = self._many if full >= self._many else 1
+                full -= count
+                batches = self._stage(epoch, offset, self._size, count)
+                offset += count * self._size
+                piece = [Staged(batch, self._size, ends_epoch=False, skipped=0) for batch in batches]
+                if not full and not tail:
+                    piece[-1] = piece[-1]._replace(ends_epoch=True, skipped=rest)
+                yield piece
+            if tail:
+                batch = self._stage(epoch, offset, rest, 1)[0]
+                yield [Staged(batch, rest, ends_epoch=True, skipped=0)]
+            epoch, offset = epoch + 1, 0
+
+    def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
+        source = self._source
+        if self._remainder == "pad":
+            plain = source._stage(epoch, offset, size, count)  # noqa: SLF001
+            padded = [pad_rows(batch, self._size, MASK) for batch in plain]
+            if self._sharding is None:
+                return padded
+            return [jax.device_put(batch, self._sharding) for batch in padded]
+        if self._sharding is not None:
+            return [source._stage_sharded(epoch, offset, size, self._sharding)]  # noqa: SLF001
+        return source._stage(epoch, offset, size, count)  # noqa: SLF001
+
+
+class Background:
+    """Runs an iterator in a thread, holding `ahead` of its items ready; hands on its exception."""
+
+    def __init__(self, pieces: Iterator[Any], ahead: int) -> None:
+        self._ready: queue.Queue[tuple[str, Any]] = queue.Queue(ahead)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(
+            target=_produce,
+            args=(pieces, self._ready, self._stopped),
+            name="datarax-stage",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        kind, value = self._ready.get()
+        if kind == "piece":
+            return value
+        self._ready.put((kind, value))
+        if kind == "end":
+            raise StopIteration
+        raise value
+
+    def stop(self) -> None:
+        self._stopped.set()
+        while self._thread.is_alive():
+            try:
+                self._ready.get_nowait()
+            except queue.Empty:
+                self._thread.join(0.01)
+        with contextlib.suppress(queue.Full):  # a consumer in another thread must not wait on
+            self._ready.put_nowait(("end", None))
+
+
+def _produce(
+    pieces: Iterator[Any],
+    ready: queue.Queue[tuple[str, Any]],
+    stopped: threading.Event,
+) -> None:
+    try:
+        for piece in pieces:
+            _put(ready, ("piece", piece), stopped)
+            if stopped.is_set():
+                return
+        _put(ready, ("end", None), stopped)
+    except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the consumer
+        _put(ready, ("error", error), stopped)
+
+
+def _put(
+    ready: queue.Queue[tuple[str, Any]], item: tuple[str, Any], stopped: threading.Event
+) -> None:
+    while not stopped.is_set():
+        try:
+            ready.put(item, timeout=0.05)
+        except queue.Full:
+            continue
+        return
+
+
+def _ahead(pieces: Iterator[list[Staged]], ahead: int) -> Iterator[list[Staged]]:
+    held: deque[list[Staged]] = deque()
+    for piece in pieces:
+        held.append(piece)
+        if len(held) > ahead:
+            yield held.popleft()
+    while held:
+        yield held.popleft()
+
+
+def piece_batches(spec: Any, size: int) -> int:
+    element = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(spec))
+    return max(1, min(PIECE_BATCHES, PIECE_BYTES // max(1, element * size)))

@@ -1,0 +1,86 @@
+"""Batches: dicts whose leaves have a leading dimension, one row for each element."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Element = Mapping[str, Any]
+_HOST_ONLY = (str, bytes, list, tuple, type(None))
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Batch(dict[str, Any]):
+    """A dict of arrays with a common leading dimension, and a pytree like any dict."""
+
+    @classmethod
+    def from_elements(cls, elements: Sequence[Element]) -> Self:
+        """Return the elements stacked, each leaf of shape (len(elements), *shape).
+
+        Host-only values (strings, bytes, lists, None) are left out, as a source's batches leave
+        them out. Nested dicts stay nested.
+
+        Args:
+            elements: At least one element; all have the same keys, shapes and dtypes.
+
+        Raises:
+            ValueError: If there is none, or two differ; the text names the field.
+        """
+        if not elements:
+            raise ValueError("a batch is made of one element or more, got none")
+        return cls(_stack(elements, ()))
+
+    @property
+    def size(self) -> int:
+        """The leading dimension; 0 for a batch without leaves."""
+        leaves = jax.tree.leaves(dict(self))
+        return int(leaves[0].shape[0]) if leaves else 0
+
+    def tree_flatten_with_keys(
+        self,
+    ) -> tuple[Iterable[tuple[Hashable, Any]], tuple[str, ...]]:
+        """Flatten as a dict does: sorted by key."""
+        names = tuple(sorted(self))
+        return [(jax.tree_util.DictKey(name), self[name]) for name in names], names
+
+    @classmethod
+    def tree_unflatten(cls, names: tuple[str, ...], values: Iterable[Any]) -> Self:
+        """Rebuild from the keys and the values in their order."""
+        return cls(zip(names, values, strict=True))
+
+
+def _stack(elements: Sequence[Element], path: tuple[str, ...]) -> dict[str, Any]:
+    first = elements[0]
+    for row, element in enumerate(elements):
+        if element.keys() != first.keys():
+            raise ValueError(
+                f"element {row} has the fields {sorted(element)} and element 0 has "
+                f"{sorted(first)}; a batch is made of elements with the same fields"
+            )
+    stacked: dict[str, Any] = {}
+    for name, value in first.items():
+        values = [element[name] for element in elements]
+        if isinstance(value, Mapping):
+            stacked[name] = _stack(values, (*path, name))
+        elif not isinstance(value, _HOST_ONLY):
+            stacked[name] = _stack_leaf(".".join((*path, name)), values)
+    return stacked
+
+
+def _stack_leaf(name: str, values: Sequence[Any]) -> Any:
+    shapes = {np.shape(value) for value in values}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{name!r} has the shapes {sorted(shapes)} in one batch; leave the field out, or pad it"
+        )
+    dtypes = {jnp.asarray(value).dtype for value in values}
+    if len(dtypes) > 1:
+        raise ValueError(
+            f"{name!r} has the dtypes {sorted(map(str, dtypes))} in one batch; "
+            "elements of a batch have one dtype for each field"
+        )
+    return jnp.stack([jnp.asarray(value) for value in values])

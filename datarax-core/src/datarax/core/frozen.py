@@ -1,0 +1,73 @@
+"""Values that a config may hold: immutable, hashable, comparable.
+
+NNX keeps a module's config in its graph definition, which `nnx.jit` hashes and compares. A dict
+there is unhashable, and an array makes `==` ambiguous; so configs freeze what they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+
+class FrozenDict(dict[Any, Any]):
+    """A dict that cannot be changed, with a hash, whose array values compare by content."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("a config's mapping cannot be changed; build a new config with it replaced")
+
+    __setitem__ = __delitem__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+    __ior__ = _refuse  # type: ignore[assignment]  # an in-place union is a change too
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping) or self.keys() != other.keys():
+            return False
+        return all(_same(value, other[key]) for key, value in self.items())
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dict sets it to None
+        return hash(frozenset((key, _fingerprint(value)) for key, value in self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
+
+def freeze(value: Any) -> Any:
+    """Return `value` with mappings, lists and sets replaced by frozen ones, at every depth."""
+    if isinstance(value, FrozenDict):
+        return value
+    if isinstance(value, Mapping):
+        return FrozenDict({key: freeze(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return tuple(freeze(item) for item in value)
+    if isinstance(value, tuple) and type(value) is tuple:
+        return tuple(freeze(item) for item in value)
+    if isinstance(value, set):
+        return frozenset(value)
+    if isinstance(value, np.ndarray):
+        held = value.copy()
+        held.flags.writeable = False
+        return held
+    return value
+
+
+def is_array(value: Any) -> bool:
+    """Return whether `value` is a NumPy or JAX array, without importing either's namespace."""
+    return hasattr(value, "__array__") and hasattr(value, "dtype") and hasattr(value, "shape")
+
+
+def _same(left: Any, right: Any) -> bool:
+    if is_array(left) or is_array(right):
+        return np.shape(left) == np.shape(right) and bool(np.array_equal(left, right))
+    return bool(left == right)
+
+
+def _fingerprint(value: Any) -> Any:
+    if is_array(value):
+        return (tuple(value.shape), str(value.dtype))
+    return value

@@ -1,0 +1,37 @@
+"""Specs: a pytree of `jax.ShapeDtypeStruct` that says what an element or a batch holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from datarax.sources.fields import Field
+from datarax.sources.layout import Layout
+
+
+def spec_of(fields: Mapping[str, Field]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Return the spec of elements with these stored fields; host-only ones are not in it.
+
+    64-bit types become 32-bit ones unless `jax_enable_x64` is on, as in every jax array.
+    """
+    layout = Layout.of(fields, tuple(fields), x64=x64_enabled())
+    return layout_spec(layout)
+
+
+def layout_spec(layout: Layout) -> dict[str, jax.ShapeDtypeStruct]:
+    """Return the spec of the elements that a layout emits."""
+    return {
+        leaf.name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in layout.leaves
+    }
+
+
+def batched(spec: Any, size: int) -> Any:
+    """Return the spec of a batch of `size` elements of `spec`."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype), spec)
+
+
+def x64_enabled() -> bool:
+    """Return whether jax arrays may be 64 bits wide."""
+    return bool(jax.config.read("jax_enable_x64"))

@@ -1,0 +1,28 @@
+"""From a name to a source: URIs, the catalogue of plugins, the hooks that plugins implement."""
+
+from __future__ import annotations
+
+from datarax.registry.info import DatasetInfo, SourceInfo, SplitInfo
+from datarax.registry.plugin import (
+    ENTRY_POINT_GROUP,
+    INDEXED,
+    PLUGIN_API_VERSION,
+    Capability,
+    PluginInfo,
+    hookimpl,
+)
+from datarax.registry.uri import SourceURI, parse_uri
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "INDEXED",
+    "PLUGIN_API_VERSION",
+    "Capability",
+    "DatasetInfo",
+    "PluginInfo",
+    "SourceInfo",
+    "SourceURI",
+    "SplitInfo",
+    "hookimpl",
+    "parse_uri",
+]

@@ -1,0 +1,199 @@
+"""`load`, `inspect` and `save`: from a URI and options to a source, what is known of it, and back.
+
+The URI is parsed, the one plugin asked for is imported, its config is built from query and
+keywords, and its `open` gives a reader, which becomes a source, or a source of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
+
+from datarax.core.config import StructuralConfig
+from datarax.errors import NotSupportedError, SourceBrokenError
+from datarax.registry.catalogue import CATALOGUE
+from datarax.registry.info import DatasetInfo
+from datarax.registry.loaded import LoadedPlugin
+from datarax.registry.options import UNSET, build_config
+from datarax.registry.uri import SourceURI, parse_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flax import nnx
+
+    from datarax.core.data_source import DataSourceModule
+
+
+def load(
+    uri: str,
+    /,
+    *,
+    split: str | None = UNSET,
+    mode: Literal["auto", "eager", "lazy", "streaming"] = UNSET,
+    shuffle: bool = UNSET,
+    seed: int | None = UNSET,
+    local_files_only: bool | None = UNSET,
+    include_keys: Sequence[str] | None = UNSET,
+    exclude_keys: Sequence[str] | None = UNSET,
+    rngs: nnx.Rngs | None = None,
+    **options: Any,
+) -> DataSourceModule:
+    """Return a source of the dataset that `uri` names.
+
+    Args:
+        uri: `scheme:target[@revision][?key=value&...]`. The query holds options too.
+        split: The split to read, such as `train`, `train[:80%]` or `train+test`; left out, the
+            only one, else `train`.
+        mode: "eager" (decoded once into JAX arrays), "lazy" (rows read when asked for),
+            "streaming" (forward only) or "auto" (the default: eager where the split fits
+            `eager_limit`, 1 GiB unless given; else lazy).
+        shuffle: Whether each epoch has an order of its own; False by default.
+        seed: What the order is drawn from, in [0, 2**32); 0 by default.
+        local_files_only: True opens no socket; left out, DATARAX_OFFLINE decides.
+        include_keys: The only fields to read.
+        exclude_keys: Fields to leave unread.
+        rngs: Supplies the seed, once, where none is given; giving both is an error.
+        **options: What else the source takes: `eager_limit`, `placement`, `pad`, `cacheable` and
+            those of its plugin.
+
+    Raises:
+        InvalidURIError: If the URI is malformed, or an option is given twice.
+        UnknownSourceError: If no plugin answers to the scheme; `SourceNotInstalledError`,
+            `SourceBrokenError`, `SourceConflictError`, `SourceDisabledError` and
+            `SourceIncompatibleError` say the other reasons.
+        UnknownOptionError: If the source takes no such option.
+        UnknownDatasetError, UnknownConfigError, UnknownSplitError, UnknownFieldError: If the
+            dataset has none such.
+        CacheMissError: If only local files may be read, and some are missing.
+
+    Example:
+        >>> import datarax
+        >>> source = datarax.load("memory:", data={"x": [1, 2, 3]})
+        >>> len(source)
+        3
+    """
+    given = {
+        "split": split,
+        "mode": mode,
+        "shuffle": shuffle,
+        "seed": seed,
+        "local_files_only": local_files_only,
+        "include_keys": include_keys,
+        "exclude_keys": exclude_keys,
+        **options,
+    }
+    place = parse_uri(uri)
+    plugin = CATALOGUE.find(place.scheme)
+    config, data = build_config(plugin, place, given)
+    if rngs is not None:
+        config, rngs = _with_rngs(config, rngs)
+    opened = plugin.hooks.open(uri=place, config=config, rngs=rngs, data=data)
+    return _as_source(plugin, place, config, opened, rngs)
+
+
+def inspect(uri: str, /, **options: Any) -> DatasetInfo:
+    """Return what is known of a dataset without reading its records.
+
+    Args:
+        uri: As for `load`.
+        **options: As for `load`.
+
+    Returns:
+        Splits, fields, spec, records, bytes, revision, licence, what is local, and the plan that
+        `load` would follow with the same options.
+
+    Raises:
+        DataraxError: As `load` does.
+    """
+    place = parse_uri(uri)
+    plugin = CATALOGUE.find(place.scheme)
+    config, data = build_config(plugin, place, options)
+    if plugin.implements("inspect"):
+        info = plugin.hooks.inspect(uri=place, config=config, data=data)
+    else:
+        info = _looked_at(plugin, place, config, data)
+    return _with_plan(info, config, uri)
+
+
+def save(source: DataSourceModule, uri: str, /, **options: Any) -> None:
+    """Write the records of a source to `uri`, where the scheme's plugin can write.
+
+    Args:
+        source: Any source.
+        uri: As for `load`.
+        **options: Those of the plugin.
+
+    Raises:
+        NotSupportedError: A NotImplementedError, if the plugin cannot write.
+    """
+    place = parse_uri(uri)
+    plugin = CATALOGUE.find(place.scheme)
+    if not plugin.implements("save"):
+        raise NotSupportedError(
+            f"the source {place.scheme!r} ({plugin.offered_by}) reads only: it implements no hook "
+            "'save'"
+        )
+    config, _ = build_config(plugin, place, options)
+    plugin.hooks.save(source=source, uri=place, config=config)
+
+
+def _as_source(
+    plugin: LoadedPlugin, uri: SourceURI, config: Any, opened: Any, rngs: Any
+) -> DataSourceModule:
+    from datarax.core.data_source import DataSourceModule
+    from datarax.sources.config import SourceConfig
+    from datarax.sources.source import ReaderSource
+
+    if isinstance(opened, DataSourceModule):
+        return opened
+    if opened is None or not isinstance(config, SourceConfig):
+        raise SourceBrokenError(
+            f"the source {plugin.scheme!r} ({plugin.offered_by}) opened {uri} as {opened!r}; "
+            "a plugin opens a Reader (with a SourceConfig) or a DataSourceModule"
+        )
+    return ReaderSource(config, opened, uri=_name(uri), rngs=rngs)
+
+
+def _with_rngs(config: StructuralConfig, rngs: Any) -> tuple[StructuralConfig, Any]:
+    """Return the config with the seed drawn from `rngs`, and the rngs that `open` still needs."""
+    from datarax.sources.config import SourceConfig
+    from datarax.sources.source import with_seed
+
+    if not isinstance(config, SourceConfig):
+        return config, rngs
+    return with_seed(config, rngs), rngs if config.stochastic else None
+
+
+def _looked_at(plugin: LoadedPlugin, uri: SourceURI, config: Any, data: Any) -> DatasetInfo:
+    if dataclasses.is_dataclass(config) and hasattr(config, "mode"):
+        config = dataclasses.replace(config, mode="lazy", placement=None)  # type: ignore[type-var]
+    opened = plugin.hooks.open(uri=uri, config=config, rngs=None, data=data)
+    try:
+        reader = getattr(opened, "reader", opened)
+        return DatasetInfo(
+            uri=str(uri), splits={}, fields=dict(reader.fields), records=len(reader)
+        )
+    finally:
+        opened.close()
+
+
+def _with_plan(info: DatasetInfo, config: Any, who: str) -> DatasetInfo:
+    from datarax.core.spec import x64_enabled
+    from datarax.sources.config import SourceConfig
+    from datarax.sources.layout import Layout
+    from datarax.sources.plan import choose_mode
+
+    if info.records is None or not isinstance(config, SourceConfig):
+        return info
+    names = config.select(tuple(info.fields), dataset=who)
+    layout = Layout.of(
+        info.fields, names, x64=x64_enabled(), pad=config.pad, overflow=config.overflow
+    )
+    plan = choose_mode(config, layout, info.records, who)
+    fields = {name: info.fields[name] for name in names}
+    return dataclasses.replace(info, fields=fields, plan=plan, bytes=plan.bytes)
+
+
+def _name(uri: SourceURI) -> str:
+    return str(SourceURI(uri.scheme, uri.target))

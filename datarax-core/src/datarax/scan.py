@@ -1,0 +1,199 @@
+"""`scan_epoch`: one pass over a source in compiled code.
+
+Eager data stays on the device: the whole pass is one program, order computed inside. Other sources
+stage pieces of many batches in the background while the device computes. Either way one program
+serves a step function and batch size, resumed passes included: its loop runs as many trips as it
+is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from datarax.batches import Background, piece_batches
+from datarax.core import order
+from datarax.core.data_source import check_size
+from datarax.core.spec import batched
+
+if TYPE_CHECKING:
+    from datarax.core.data_source import DataSourceModule
+
+Step = Callable[[Any, Any], tuple[Any, Any]]
+
+
+def scan_epoch(
+    source: DataSourceModule, step: Step, carry: Any, batch_size: int
+) -> tuple[Any, Any]:
+    """Return (carry, ys) after one pass over `source`; see `DataSourceModule.scan_epoch`."""
+    size = check_size(batch_size, "batch_size")
+    if not callable(step):
+        raise TypeError(f"step is a function (carry, batch) -> (carry, y), got {step!r}")
+    _refuse_tracing(carry)
+    host = source._host  # noqa: SLF001  # a pass is part of its source
+    host.check_open(source._who())  # noqa: SLF001
+    length, spec = len(source), batched(source.element_spec(), size)
+    carry, y_spec = _match(step, carry, spec)
+
+    cursor = host.cursor
+    token = cursor.begin()
+    epoch, offset = cursor.epoch, cursor.offset
+    trips, skipped = divmod(length - offset, size)
+    on_device = source._on_device()  # noqa: SLF001
+    if on_device is not None:
+        data, words = on_device
+        shuffled = words is not None
+        program = host.programs.get(
+            ("scan", step, size),
+            lambda: jax.jit(_whole_pass(step, size, length, y_spec, shuffled=shuffled)),
+        )
+        place = order.place_words(words, epoch, offset)
+        carry, ys = program(carry, data, place, jnp.int32(trips))
+        parts = [ys]
+    else:
+        many = min(piece_batches(source.element_spec(), size), max(1, length // size))
+        program = host.programs.get(
+            ("scan", step, size), lambda: jax.jit(_one_piece(step, many, y_spec))
+        )
+        carry, parts = _run_pieces(source, program, carry, (epoch, offset), (size, trips, many))
+    ys = _join(parts, y_spec, trips)
+    cursor.check(token)
+    cursor.deliver(trips * size)
+    cursor.finish(skipped)
+    return carry, ys
+
+
+def _run_pieces(
+    source: DataSourceModule,
+    program: Callable[..., Any],
+    carry: Any,
+    place: tuple[int, int],
+    shape: tuple[int, int, int],
+) -> tuple[Any, list[Any]]:
+    epoch, offset = place
+    size, trips, many = shape
+
+    def pieces() -> Iterator[tuple[Any, int]]:
+        for first in range(0, trips, many):
+            count = min(many, trips - first)
+            begin = offset + first * size
+            yield source._stage_stack(epoch, begin, size, count, many), count  # noqa: SLF001
+
+    parts = []
+    background = Background(pieces(), 1)
+    try:
+        for stacked, count in background:
+            carry, ys = program(carry, stacked, jnp.int32(count))
+            parts.append(ys)
+    finally:
+        background.stop()
+    return carry, parts
+
+
+def _whole_pass(
+    step: Step, size: int, length: int, y_spec: Any, *, shuffled: bool
+) -> Callable[..., Any]:
+    def run(carry: Any, data: Any, place: Any, trips: Any) -> Any:
+        words, low, high, offset = order.split_place(place, shuffled=shuffled)
+        keys = None if words is None else order.round_keys(jnp, words, length, low, high)
+
+        def batch(i: Any) -> Any:
+            first = offset + i.astype(jnp.uint32) * jnp.uint32(size)
+            offsets = first + jnp.arange(size, dtype=jnp.uint32)
+            index = (
+                offsets.astype(jnp.int32)
+                if keys is None
+                else order.traced_indices(keys, length, offsets)
+            )
+            return take_rows(data, index)
+
+        return _loop(step, batch, carry, trips, length // size, y_spec)
+
+    return run
+
+
+def _one_piece(step: Step, many: int, y_spec: Any) -> Callable[..., Any]:
+    def run(carry: Any, stacked: Any, trips: Any) -> Any:
+        def batch(i: Any) -> Any:
+            return jax.tree.map(
+                lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), stacked
+            )
+
+        return _loop(step, batch, carry, trips, many, y_spec)
+
+    return run
+
+
+def take_rows(data: Any, index: Any) -> Any:
+    """Return the rows of every leaf at `index`, which is within bounds by construction."""
+    return jax.tree.map(lambda leaf: leaf.at[index].get(mode="promise_in_bounds"), data)
+
+
+def _loop(
+    step: Step, batch: Callable[[Any], Any], carry: Any, trips: Any, capacity: int, y_spec: Any
+) -> Any:
+    """Run `trips` steps, known only when it runs: as `lax.scan`, whose length is static."""
+
+    def body(i: Any, state: Any) -> Any:
+        carry, ys = state
+        moved, y = step(carry, batch(i))
+        moved = jax.tree.map(lambda new, old: new.astype(old.dtype), moved, carry)
+        ys = jax.tree.map(
+            lambda held, value: lax.dynamic_update_index_in_dim(held, value, i, 0), ys, y
+        )
+        return moved, ys
+
+    ys = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), y_spec)
+    return lax.fori_loop(0, trips, body, (carry, ys))
+
+
+def _match(step: Step, carry: Any, spec: Any) -> tuple[Any, Any]:
+    """Return the carry with the dtypes that the step gives it, and the spec of a y."""
+    carry = jax.tree.map(jnp.asarray, carry)
+    out = jax.eval_shape(step, carry, spec)
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise TypeError(f"step returns (carry, y), got {type(out).__name__} {out!r}")
+    moved, y_spec = out
+    if jax.tree.structure(moved) != jax.tree.structure(carry):
+        raise TypeError(
+            "step returns a carry of another structure than it takes: takes "
+            f"{jax.tree.structure(carry)}, returns {jax.tree.structure(moved)}"
+        )
+
+    def same(path: Any, new: Any, old: Any) -> Any:
+        if new.shape == old.shape and new.dtype == old.dtype:
+            return lax.convert_element_type(old, old.dtype) if old.weak_type else old
+        if new.shape == old.shape and old.weak_type:
+            return old.astype(new.dtype)
+        raise TypeError(
+            f"step returns a carry of another type than it takes at "
+            f"carry{jax.tree_util.keystr(path)}: takes {old.dtype}{list(old.shape)}, "
+            f"returns {new.dtype}{list(new.shape)}"
+        )
+
+    return jax.tree_util.tree_map_with_path(same, moved, carry), y_spec
+
+
+def _join(parts: list[Any], y_spec: Any, trips: int) -> Any:
+    if not parts:
+        return jax.tree.map(lambda leaf: jnp.zeros((0, *leaf.shape), leaf.dtype), y_spec)
+
+    def join(*leaves: Any) -> Any:
+        whole = leaves[0] if len(leaves) == 1 else jnp.concatenate(leaves)
+        return whole if whole.shape[0] == trips else whole[:trips]
+
+    return jax.tree.map(join, *parts)
+
+
+def _refuse_tracing(carry: Any) -> None:
+    inside = isinstance(jnp.zeros((), jnp.int32), jax.core.Tracer)
+    if inside or any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(carry)):
+        raise RuntimeError(
+            "scan_epoch runs compiled code of its own and moves the source's cursor, once each "
+            "time it is called; inside another JAX transformation it would move it as that is "
+            "traced. Call it outside, or scan over get_batch_at(start, size) there."
+        )

@@ -1,0 +1,96 @@
+"""`CachingReader`: decoded records kept on the host, up to a number of bytes.
+
+What is kept stays until `clear`: epochs visit every record once, so that evicting the oldest would
+evict each record just before it is asked for again.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from datarax.sources.fields import Field
+from datarax.sources.reader import ColumnarReader, Columns, Identified, Indices, Reader
+from datarax.sources.splits import read_columns
+
+
+class CachingReader(ColumnarReader):
+    """Another reader's records, each decoded once while `limit` bytes last.
+
+    Pickling leaves the cache behind.
+    """
+
+    def __init__(self, reader: Reader, limit: int) -> None:
+        self._reader = reader
+        self._limit = limit
+        self._empty()
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        return self._reader.fields
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        return self._reader.identity if isinstance(self._reader, Identified) else {}
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def read(self, indices: Indices, names: Sequence[str], /) -> Columns:
+        fields = self.fields
+        out: dict[str, Any] = {}
+        for name in names:
+            held = self._held.setdefault(name, {})
+            missing = np.array([i for i in dict.fromkeys(indices.tolist()) if i not in held], int)
+            fresh: dict[int, Any] = {}
+            if len(missing):
+                column = read_columns(self._reader, missing.astype(np.int64), (name,))[name]
+                fresh = dict(zip(missing.tolist(), column, strict=True))
+                self._keep(held, fresh)
+            values = [fresh[i] if i in fresh else held[i] for i in indices.tolist()]
+            field = fields[name]
+            out[name] = (
+                np.stack(values) if field.is_array and values else self._column(field, values)
+            )
+        return out
+
+    def clear(self) -> None:
+        """Forget every record kept."""
+        with self._lock:
+            self._held = {}
+            self._bytes = 0
+
+    def close(self) -> None:
+        self.clear()
+        self._reader.close()
+
+    def _keep(self, held: dict[int, Any], fresh: Mapping[int, Any]) -> None:
+        with self._lock:
+            for index, value in fresh.items():
+                size = value.nbytes if isinstance(value, np.ndarray) else sys.getsizeof(value)
+                if self._bytes + size > self._limit:
+                    return
+                held[index] = value.copy() if isinstance(value, np.ndarray) else value
+                self._bytes += size
+
+    @staticmethod
+    def _column(field: Field, values: list[Any]) -> Any:
+        if not field.is_array:
+            return values
+        return np.empty((0, *(field.shape or ())), field.dtype)
+
+    def _empty(self) -> None:
+        self._held: dict[str, dict[int, Any]] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_reader": self._reader, "_limit": self._limit}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._empty()

@@ -1,0 +1,491 @@
+"""`ReaderSource`: the one source over a reader, eager or lazy.
+
+Eager, the arrays of every record lie on the device, and a batch is a gather inside compiled code.
+Lazy, nothing is held: a batch is one read of its rows, under tracing by a host callback. Both ask
+`core.order` for the same indices.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from datarax.core import order
+from datarax.core.data_source import DataSourceModule, check_size, check_start
+from datarax.core.host import Host, HostRef, SharedReader
+from datarax.core.module import DataraxModuleConfig
+from datarax.core.spec import layout_spec, x64_enabled
+from datarax.errors import EmptyDatasetError, HostOnlyFieldError
+from datarax.scan import take_rows
+from datarax.sources.caching import CachingReader
+from datarax.sources.config import SourceConfig
+from datarax.sources.eager import load_columns
+from datarax.sources.layout import Layout, aligned_empty
+from datarax.sources.plan import Plan, choose_mode
+from datarax.sources.reader import Reader, check_index
+from datarax.sources.selected import SelectedReader
+from datarax.sources.source_state import fingerprint, read_state, write_state
+from datarax.transfer import assemble, to_batches, to_device
+
+PIECE_ROWS = 1024
+PIECE_BYTES = 2**22
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a source found out at construction: N, what it emits, how, and where from."""
+
+    size: int
+    layout: Layout
+    plan: Plan
+    uri: str
+    identity: Mapping[str, str]
+    words: Any
+
+
+class ReaderSource(DataSourceModule):
+    """A source over a reader.
+
+    Args:
+        config: A `SourceConfig`.
+        reader: A `Reader`; the source closes it.
+        uri: What is read, for messages and for the fingerprint of saved states.
+        rngs: Supplies the seed, once, where a shuffled source was given none.
+        name: A name for messages and `repr`.
+
+    Raises:
+        TypeError: If `reader` is no `Reader`.
+        ValueError: If both a seed and `rngs` are given, an option names no field, the reader holds
+            no records, or the data do not fit the mode.
+    """
+
+    config: SourceConfig
+
+    def __init__(
+        self,
+        config: SourceConfig,
+        reader: Reader,
+        *,
+        uri: str = "",
+        rngs: nnx.Rngs | None = None,
+        name: str | None = None,
+    ) -> None:
+        if not isinstance(config, SourceConfig):
+            raise TypeError(
+                f"{type(self).__name__} takes a SourceConfig, got {type(config).__name__}"
+            )
+        super().__init__(
+            with_seed(config, rngs), rngs=rngs if config.stochastic else None, name=name
+        )
+        self._host = Host(
+            shared=SharedReader(self._prepared(reader, uri)), facts=self._find_out(reader, uri)
+        )
+        facts = self._facts
+        self._data = nnx.data(
+            load_columns(facts.layout, self.reader, facts.size, self.config.placement, facts.uri)
+            if facts.plan.mode == "eager"
+            else {}
+        )
+
+    # What it holds
+
+    @property
+    def plan(self) -> Plan:
+        """How the data is held: the mode, its bytes, and why."""
+        return self._facts.plan
+
+    @property
+    def host_only(self) -> Mapping[str, str]:
+        """The fields that stay on the host, and why; `pad=` makes arrays of some."""
+        return dict(self._facts.layout.host_only)
+
+    def __len__(self) -> int:
+        return self._facts.size
+
+    def element_spec(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Return the arrays of one element; host-only fields (`host_only`) are not among them."""
+        return layout_spec(self._facts.layout)
+
+    def supports_indexed_access(self) -> bool:
+        """Return True: every reader reads by index."""
+        return True
+
+    def __repr__(self) -> str:
+        facts = self._facts
+        fields = [f"{leaf.name}: {leaf.dtype}{list(leaf.shape)}" for leaf in facts.layout.leaves]
+        fields += [f"{name}: host-only" for name in facts.layout.host_only]
+        shuffled = f", shuffled (seed {self.config.seed or 0})" if self.config.shuffle else ""
+        return (
+            f"{type(self).__name__}({facts.uri!r}, {facts.size:,} records, {facts.plan}{shuffled}; "
+            f"{', '.join(fields)})"
+        )
+
+    __str__ = __repr__
+
+    # Access
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        facts = self._facts
+        self._host.check_open(self._who())
+        row = check_index(index, facts.size)
+        if self._data:
+            element = dict(_row(self._data, np.int32(row)))
+        else:
+            columns = facts.layout.read(self.reader, np.array([row], np.int64))
+            element = dict(to_device({name: column[0] for name, column in columns.items()}))
+        for name, values in facts.layout.host_values(
+            self.reader, np.array([row], np.int64)
+        ).items():
+            element[name] = values[0]
+        return element
+
+    def get_batch_at(self, start: int | Any, size: int, key: Any | None = None) -> Any:
+        """Return the elements at positions start … start + size - 1; nothing moves.
+
+        Positions count through the epochs: position p is offset p % N of epoch p // N. A batch may
+        go on into the next epoch.
+
+        Args:
+            start: The first position: a Python int of any magnitude, or a traced int32. A traced
+                start is not checked; where a run is longer than 2**31 - 1 positions, fold the
+                epoch into `key`, or use `batches` or `scan_epoch`, which have no such limit.
+            size: How many, a Python int of 1 or more.
+            key: A PRNG key, typed or raw, that replaces the seed of a shuffled order. In storage
+                order it changes nothing.
+
+        Returns:
+            A dict of arrays of shape (size, *shape), as `element_spec` says.
+
+        Raises:
+            TypeError: If start, size or key is of another type.
+            ValueError: If start is negative, size is below 1, or no field has a fixed shape.
+        """
+        count = check_size(size)
+        facts = self._facts
+        self._check_arrays()
+        words = self._words(key)
+        traced = isinstance(start, jax.core.Tracer) or isinstance(words, jax.core.Tracer)
+        if not traced:
+            epoch, offset = divmod(check_start(start), facts.size)
+            words = None if words is None else np.asarray(words, np.uint32)
+            if self._data:
+                place = order.place_words(words, epoch, offset)
+                return _gather(self._data, place, facts.size, count, words is not None)
+            self._host.check_open(self._who())
+            indices = order.positions(words, facts.size, epoch, offset, count)
+            return to_device(facts.layout.read(self.reader, indices))
+        start = _traced_start(start)
+        if self._data:
+            return _gather_traced(self._data, words, start, facts.size, count)
+        return self._callback(start, words, count)
+
+    def _callback(self, start: Any, words: Any, count: int) -> Any:
+        spec = {
+            name: jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype)
+            for name, leaf in self.element_spec().items()
+        }
+        fetch = partial(_fetch, self._host_ref(), count)
+        arguments = (start,) if words is None else (start, words)
+        return jax.pure_callback(fetch, spec, *arguments, vmap_method="expand_dims")
+
+    def _host_ref(self) -> HostRef:
+        ref: HostRef = self.__dict__["_host"]
+        return ref
+
+    def _check_arrays(self) -> None:
+        facts = self._facts
+        if not facts.layout.leaves:
+            raise HostOnlyFieldError(facts.layout.no_arrays(facts.uri or self._who()))
+
+    def _words(self, key: Any) -> Any:
+        if not self.config.shuffle:
+            return None
+        return self._facts.words if key is None else key_words(key)
+
+    # Steps of passes
+
+    def _on_device(self) -> tuple[Any, Any] | None:
+        return (self._data, self._words(None)) if self._data else None
+
+    def _stages_in_background(self) -> bool:
+        return not self._data
+
+    def _elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
+        facts = self._facts
+        layout, words = facts.layout, self._words(None)
+        names = [leaf.name for leaf in layout.leaves]
+        rows = max(1, min(PIECE_ROWS, PIECE_BYTES // max(1, layout.element_bytes)))
+        while offset < facts.size:
+            count = min(rows, facts.size - offset)
+            indices = order.positions(words, facts.size, epoch, offset, count)
+            columns: list[Sequence[Any]] = []
+            if names:
+                if self._data:
+                    place = order.place_words(words, epoch, offset)
+                    batch = _gather(self._data, place, facts.size, count, words is not None)
+                else:
+                    batch = to_device(layout.read(self.reader, indices))
+                columns = [list(batch[name]) for name in names]
+            hosted = layout.host_values(self.reader, indices)
+            keys = [*names, *hosted]
+            columns += list(hosted.values())
+            yield [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+            offset += count
+
+    def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
+        facts = self._facts
+        self._check_arrays()
+        words = self._words(None)
+        if self._data:
+            place = order.place_words(words, epoch, offset)
+            return list(_gather_many(self._data, place, facts.size, size, count, words is not None))
+        indices = order.positions(words, facts.size, epoch, offset, size * count)
+        return to_batches(facts.layout.read(self.reader, indices), size, count)
+
+    def _stage_stack(self, epoch: int, offset: int, size: int, count: int, capacity: int) -> Any:
+        facts = self._facts
+        self._check_arrays()
+        indices = order.positions(self._words(None), facts.size, epoch, offset, size * count)
+        out = {
+            leaf.name: aligned_empty((capacity, size, *leaf.shape), leaf.dtype)
+            for leaf in facts.layout.leaves
+        }
+        filled = {
+            name: buffer.reshape(-1, *buffer.shape[2:])[: size * count]
+            for name, buffer in out.items()
+        }
+        facts.layout.read_into(self.reader, indices, filled)
+        return to_device(out)
+
+    def _stage_sharded(
+        self, epoch: int, offset: int, size: int, sharding: jax.sharding.Sharding
+    ) -> Any:
+        if self._data and sharding.is_fully_addressable:
+            return to_device(self._stage(epoch, offset, size, 1)[0], sharding)
+        self._check_arrays()
+        facts = self._facts
+        indices = order.positions(self._words(None), facts.size, epoch, offset, size)
+        return assemble(
+            sharding,
+            size,
+            self.element_spec(),
+            lambda rows: facts.layout.read(self.reader, indices[rows]),
+        )
+
+    # Cache, copies, state
+
+    def reset_cache(self) -> None:
+        """Empty the decoded records that `cacheable=True` keeps on the host."""
+        super().reset_cache()
+        if isinstance(self.reader, CachingReader):
+            self.reader.clear()
+
+    def copy(
+        self,
+        *,
+        config: DataraxModuleConfig | None = None,
+        rngs: nnx.Rngs | None = None,
+        name: str | None = None,
+    ) -> Self:
+        """Return a new source built as this one was, with what is given replaced.
+
+        New `rngs` supply a new seed, unless the new config gives one. See `DataraxModule.copy`.
+        """
+        if rngs is not None and config is None:
+            config = dataclasses.replace(self.config, seed=None)
+        return super().copy(config=config, rngs=rngs, name=name)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs, as JSON values, under 2 KB: place, counts, fingerprint.
+
+        It depends neither on batch size nor on how many hosts or workers read.
+        """
+        return write_state(super().get_state(), self._fingerprint())
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what `get_state` returned; the next pass goes on from there, exactly.
+
+        Nothing changes unless all of it fits.
+
+        Raises:
+            TypeError: If `state` is not a dict.
+            StateMismatchError: A ValueError that names the difference, if the state is that of
+                other data or another order, or not whole.
+        """
+        super().set_state(read_state(state, self._fingerprint()))
+
+    def _cursor_state(self) -> dict[str, Any]:
+        return {name: int(value) for name, value in super()._cursor_state().items()}
+
+    def _fingerprint(self) -> dict[str, Any]:
+        facts = self._facts
+        seed = (self.config.seed or 0) if self.config.shuffle else None
+        return fingerprint(facts.uri, facts.identity, facts.size, facts.layout, seed)
+
+    # Construction
+
+    @property
+    def _facts(self) -> Facts:
+        facts: Facts = self._host.facts
+        return facts
+
+    def _prepared(self, reader: Reader, uri: str) -> Reader:
+        _check_reader(reader, self._who())
+        names = self.config.select(tuple(reader.fields), dataset=uri or self._who())
+        if names != tuple(reader.fields):
+            reader = SelectedReader(reader, names)
+        if self.config.cacheable:
+            reader = CachingReader(reader, self.config.cache_limit)
+        return reader
+
+    def _find_out(self, reader: Reader, uri: str) -> Facts:
+        config = self.config
+        who = uri or self._who()
+        size = len(reader)
+        if not size:
+            raise EmptyDatasetError(
+                f"{who} holds no records"
+                + (f" in split {config.split!r}; ask for a wider one" if config.split else "")
+            )
+        names = config.select(tuple(reader.fields), dataset=who)
+        if not names:
+            raise EmptyDatasetError(
+                f"{who}: exclude_keys leaves no field of {tuple(reader.fields)!r} to read"
+            )
+        layout = Layout.of(
+            reader.fields, names, x64=x64_enabled(), pad=config.pad, overflow=config.overflow
+        )
+        plan = choose_mode(config, layout, size, who)
+        identity = dict(getattr(reader, "identity", {}))
+        seed = config.seed or 0
+        return Facts(size, layout, plan, uri, identity, order.seed_words(seed))
+
+
+def with_seed(config: SourceConfig, rngs: nnx.Rngs | None) -> SourceConfig:
+    """Return the config with the seed that `rngs` supplies, once, where it needs one.
+
+    A stochastic config needs `rngs` for its stream, and may give a seed beside them.
+
+    Raises:
+        ValueError: If both give a seed.
+    """
+    if rngs is None:
+        return config
+    if config.seed is not None and not config.stochastic:
+        raise ValueError(f"seed={config.seed} and rngs both give a seed; leave one of them out")
+    if not config.shuffle or config.seed is not None:
+        return config
+    stream = config.stream_name or "shuffle"
+    drawn = jax.random.bits(rngs[stream](), (), jnp.uint32)
+    return dataclasses.replace(config, seed=int(drawn))
+
+
+def key_words(key: Any) -> Any:
+    """Return the uint32 words of a PRNG key, typed or raw.
+
+    Raises:
+        TypeError: If it is no PRNG key.
+    """
+    dtype = getattr(key, "dtype", None)
+    if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        words = jax.random.key_data(key)
+    elif dtype == jnp.uint32:
+        words = key
+    else:
+        raise TypeError(
+            f"key is a PRNG key such as jax.random.key(0), got {type(key).__name__} {key!r}"
+        )
+    if words.ndim != 1:
+        raise TypeError(f"key is one PRNG key, got an array of shape {list(key.shape)}")
+    return words
+
+
+@partial(jax.jit, static_argnames=("size", "count", "shuffled"))
+def _gather(data: Any, place: Any, size: int, count: int, shuffled: bool) -> Any:
+    words, low, high, offset = order.split_place(place, shuffled=shuffled)
+    return take_rows(data, order.traced_positions(words, size, low, high, offset, count))
+
+
+@partial(jax.jit, static_argnames=("size", "batch", "count", "shuffled"))
+def _gather_many(
+    data: Any, place: Any, size: int, batch: int, count: int, shuffled: bool
+) -> list[Any]:
+    words, low, high, offset = order.split_place(place, shuffled=shuffled)
+    index = order.traced_positions(words, size, low, high, offset, batch * count)
+    return [take_rows(data, index[batch * i : batch * (i + 1)]) for i in range(count)]
+
+
+@jax.jit
+def _row(data: Any, index: Any) -> Any:
+    return take_rows(data, index)
+
+
+def _gather_traced(data: Any, words: Any, start: Any, size: int, count: int) -> Any:
+    kind = start.dtype.type
+    epoch, offset = start // kind(size), start % kind(size)
+    low = epoch.astype(jnp.uint32)
+    high = (epoch >> 32).astype(jnp.uint32) if start.dtype.itemsize > 4 else jnp.uint32(0)
+    split = None if words is None else [jnp.asarray(words)[i] for i in range(words.shape[0])]
+    return take_rows(
+        data,
+        order.traced_positions(split, size, low, high, offset.astype(jnp.uint32), count),
+    )
+
+
+def _traced_start(start: Any) -> Any:
+    if not isinstance(start, jax.core.Tracer):
+        checked = check_start(start)
+        if checked >= order.TRACED_LIMIT:
+            raise ValueError(
+                f"start={checked} with a traced key is beyond int32; fold the epoch into the key"
+            )
+        return jnp.int32(checked)
+    if not jnp.issubdtype(start.dtype, jnp.integer) or start.shape != ():
+        raise TypeError(
+            f"start is a position, an integer scalar, got a traced {start.dtype}"
+            f"{list(start.shape)}; use jax.vmap for several"
+        )
+    return start
+
+
+def _fetch(ref: HostRef, count: int, start: Any, words: Any = None) -> dict[str, Any]:
+    """Read the rows of one batch, or of each batch under vmap; runs on the host, NumPy only."""
+    host = ref.get()
+    if host is None:
+        raise RuntimeError("the source was deleted while a compiled function still reads from it")
+    facts: Facts = host.facts
+    starts = np.asarray(start)
+    keys = None if words is None else np.asarray(words, np.uint32)
+    lead = starts.shape
+    if keys is not None:
+        lead = np.broadcast_shapes(starts.shape, keys.shape[:-1])
+        keys = np.broadcast_to(keys, (*lead, keys.shape[-1])).reshape(-1, keys.shape[-1])
+    flat = np.broadcast_to(starts, lead).reshape(-1).tolist()
+    indices = [
+        order.positions(
+            None if keys is None else keys[row], facts.size, *divmod(place, facts.size), count
+        )
+        for row, place in enumerate(flat)
+    ]
+    columns = facts.layout.read(host.reader(facts.uri or "the source"), np.concatenate(indices))
+    return {
+        name: column.reshape(*lead, count, *column.shape[1:]) for name, column in columns.items()
+    }
+
+
+def _check_reader(reader: Any, who: str) -> None:
+    wanted = ("fields", "__len__", "__getitem__", "__getitems__", "close")
+    missing = [name for name in wanted if not hasattr(reader, name)]
+    if missing:
+        raise TypeError(
+            f"{who} needs a reader, and {type(reader).__name__} lacks {', '.join(missing)}; "
+            "extend datarax.sources.RecordReader or ColumnarReader to get the rest"
+        )

@@ -1,0 +1,129 @@
+"""Where data reaches devices: host columns to jax arrays, whole batches and sharded ones.
+
+The only module that calls `jax.device_put`. Host buffers come from `Layout.read`: aligned, so that
+the CPU backend takes them without a copy, and never written again.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+HostBatch = Mapping[str, NDArray[Any]]
+Placement = Any
+"""A `jax.Device`, a `jax.sharding.Sharding`, or None for the default device."""
+
+
+def to_device(columns: HostBatch, placement: Placement = None) -> dict[str, jax.Array]:
+    """Return host columns as jax arrays, in one transfer."""
+    moved: dict[str, jax.Array] = jax.device_put(dict(columns), placement)
+    return moved
+
+
+def to_batches(columns: HostBatch, size: int, count: int) -> list[dict[str, jax.Array]]:
+    """Return `count` batches of `size` rows from columns of `size * count` rows."""
+    if count == 1:
+        return [to_device(columns)]
+    return split_rows(to_device(columns), size, count)
+
+
+@functools.partial(jax.jit, static_argnames=("size", "count"))
+def split_rows(
+    columns: dict[str, jax.Array], size: int, count: int
+) -> list[dict[str, jax.Array]]:
+    """Return columns of `size * count` rows as `count` batches, in one compiled call."""
+    return [
+        {name: column[size * i : size * (i + 1)] for name, column in columns.items()}
+        for i in range(count)
+    ]
+
+
+def assemble(
+    sharding: jax.sharding.Sharding,
+    size: int,
+    spec: Mapping[str, jax.ShapeDtypeStruct],
+    read_rows: Callable[[NDArray[np.int64]], HostBatch],
+) -> dict[str, jax.Array]:
+    """Return a global batch of `size` rows, of which this process reads only its devices' rows.
+
+    Args:
+        sharding: How every leaf lies, by its leading dimension.
+        size: Rows of the global batch.
+        spec: The spec of one element.
+        read_rows: Returns the host columns of the batch's rows at these offsets, ascending.
+    """
+    shapes = {name: (size, *leaf.shape) for name, leaf in spec.items()}
+    rows = _local_rows(sharding, shapes, size)
+    columns = read_rows(rows)
+    starts = np.full(size, -1, np.int64)
+    starts[rows] = np.arange(len(rows))
+
+    def shard(name: str, index: tuple[slice, ...]) -> NDArray[Any]:
+        wanted = starts[index[0]]
+        column = columns[name]
+        if len(wanted) and wanted[-1] - wanted[0] == len(wanted) - 1:
+            part = column[wanted[0] : wanted[-1] + 1]
+        else:
+            part = column[wanted]
+        return part[(slice(None), *index[1:])]
+
+    return {
+        name: jax.make_array_from_callback(
+            shape, sharding, functools.partial(shard, name), dtype=spec[name].dtype
+        )
+        for name, shape in shapes.items()
+    }
+
+
+def check_divides(sharding: jax.sharding.Sharding, size: int, what: str) -> None:
+    """Raise ValueError where `size` rows do not divide over the sharding's leading dimension."""
+    try:
+        sharding.shard_shape((size,))
+    except ValueError as error:
+        raise ValueError(
+            f"{what} of {size} rows cannot be laid out as {sharding}: {error}"
+        ) from error
+
+
+def pad_rows(batch: Mapping[str, jax.Array], size: int, mask: str) -> dict[str, jax.Array]:
+    """Return `batch` with zero rows up to `size` and the boolean leaf `mask`, True where real."""
+    rows = next(iter(batch.values())).shape[0]
+    padded = dict(_zero_rows(dict(batch), size - rows)) if rows < size else dict(batch)
+    padded[mask] = jnp.asarray(np.arange(size) < rows)
+    return padded
+
+
+@functools.partial(jax.jit, static_argnames=("count",))
+def _zero_rows(batch: dict[str, jax.Array], count: int) -> dict[str, jax.Array]:
+    return {
+        name: jnp.concatenate([leaf, jnp.zeros((count, *leaf.shape[1:]), leaf.dtype)])
+        for name, leaf in batch.items()
+    }
+
+
+def _local_rows(
+    sharding: jax.sharding.Sharding, shapes: Mapping[str, tuple[int, ...]], size: int
+) -> NDArray[np.int64]:
+    held = np.zeros(size, np.bool_)
+    for shape in set(shapes.values()):
+        for index in sharding.addressable_devices_indices_map(shape).values():
+            held[index[0] if index else slice(None)] = True
+    return np.flatnonzero(held)
+
+
+def place_columns(columns: HostBatch, placement: Placement) -> dict[str, jax.Array]:
+    """Return whole columns on the devices of `placement`, each process placing its own rows."""
+    if isinstance(placement, jax.sharding.Sharding) and not placement.is_fully_addressable:
+        return {
+            name: jax.make_array_from_callback(
+                column.shape, placement, lambda index, column=column: column[index]
+            )
+            for name, column in columns.items()
+        }
+    return to_device(columns, placement)

@@ -1,0 +1,216 @@
+"""The dataset card: what the YAML at the head of README.md says of configs, splits and features.
+
+A card that cannot be read is a note, never an error: file names speak in its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CARD = "README.md"
+_FRONT = re.compile(r"\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL)
+_LISTS = {"list": "List", "large_list": "LargeList", "sequence": "List"}
+_TYPES = {
+    "image": "Image",
+    "audio": "Audio",
+    "video": "Video",
+    "class_label": "ClassLabel",
+    "array2_d": "Array2D",
+    "array3_d": "Array3D",
+    "array4_d": "Array4D",
+    "array5_d": "Array5D",
+    "translation": "Translation",
+    "translation_variable_languages": "TranslationVariableLanguages",
+    "json": "Json",
+}
+
+
+@dataclass(frozen=True)
+class CardConfig:
+    """One entry of the card's `configs`.
+
+    Attributes:
+        name: The configuration's name.
+        data_files: Globs by split, in the card's order; None where file names decide.
+        data_dir: The folder that the globs and file names are relative to; "" is the root.
+        default: Whether it is marked as the default.
+    """
+
+    name: str
+    data_files: Mapping[str, tuple[str, ...]] | None
+    data_dir: str = ""
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card says.
+
+    Attributes:
+        configs: Its configurations, in its order; empty where it lists none.
+        info: Its `dataset_info`, by configuration name.
+        meta: The whole YAML mapping.
+        notes: Why parts of it were left unread.
+    """
+
+    configs: tuple[CardConfig, ...] = ()
+    info: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def info_of(self, config: str) -> Mapping[str, Any]:
+        """Return the `dataset_info` of a configuration, or an empty mapping."""
+        if config in self.info:
+            return self.info[config]
+        return next(iter(self.info.values())) if len(self.info) == 1 else {}
+
+    def records(self, config: str) -> dict[str, int]:
+        """Return the number of records of each split, as far as the card says it."""
+        splits = self.info_of(config).get("splits")
+        counts: dict[str, int] = {}
+        for split in splits if isinstance(splits, list) else ():
+            if isinstance(split, Mapping) and isinstance(split.get("num_examples"), int):
+                counts[str(split.get("name"))] = split["num_examples"]
+        return counts
+
+    def features(self, config: str) -> dict[str, Any] | None:
+        """Return the features of a configuration, in the form parquet metadata has them."""
+        listed = self.info_of(config).get("features")
+        try:
+            return _features(listed) if isinstance(listed, list) and listed else None
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+    def text(self, key: str) -> str | None:
+        """Return an entry of the card as text: 'license' may be one or a list."""
+        value = self.meta.get(key)
+        if isinstance(value, list):
+            return ", ".join(str(item) for item in value) or None
+        return str(value) if value else None
+
+
+def read_card(path: Path, dataset: str) -> Card:
+    """Return the card at `path`; an absent file is an empty card."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return Card()
+    return parse_card(text, dataset)
+
+
+def parse_card(text: str, dataset: str) -> Card:
+    """Return what the YAML at the head of `text` says."""
+    import yaml
+
+    front = _FRONT.match(text)
+    if front is None:
+        return Card()
+    try:
+        meta = yaml.safe_load(front["yaml"])
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f", line {mark.line + 2}"
+        problem = getattr(error, "problem", None) or "it is malformed"
+        return _unread(f"the YAML of {dataset}/{CARD}{line} cannot be read ({problem})")
+    except (ValueError, RecursionError) as error:
+        return _unread(f"the YAML of {dataset}/{CARD} cannot be read ({error})")
+    if meta is None:
+        return Card()
+    if not isinstance(meta, Mapping):
+        return _unread(f"the YAML of {dataset}/{CARD} is no mapping")
+    try:
+        configs = tuple(_config(entry) for entry in meta.get("configs") or ())
+        if len({config.name for config in configs}) < len(configs):
+            raise ValueError("a config_name stands twice")  # noqa: TRY301  # one way to the note
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        note = f"'configs' in {dataset}/{CARD} cannot be read ({error}); splits are from file names"
+        return Card((), _info(meta.get("dataset_info")), meta, (note,))
+    return Card(configs, _info(meta.get("dataset_info")), meta)
+
+
+def _unread(what: str) -> Card:
+    return Card(notes=(f"{what}; configs and splits are read from file names",))
+
+
+def _config(entry: Mapping[str, Any]) -> CardConfig:
+    name = str(entry.get("config_name", "default"))
+    folder = str(entry.get("data_dir") or "").strip("/").removeprefix("./")
+    files = entry.get("data_files")
+    return CardConfig(
+        name=name,
+        data_files=None if files is None else _data_files(files),
+        data_dir="" if folder == "." else folder,
+        default=entry.get("default") is True,
+    )
+
+
+def _data_files(files: Any) -> dict[str, tuple[str, ...]]:
+    """Return globs by split from any of the forms that cards use."""
+    if isinstance(files, str):
+        return {"train": (files,)}
+    if isinstance(files, Mapping):
+        return {str(split): _globs(path) for split, path in files.items()}
+    if all(isinstance(entry, str) for entry in files):
+        return {"train": _globs(files)}
+    by_split: dict[str, tuple[str, ...]] = {}
+    for entry in files:
+        split = str(entry["split"])
+        if split in by_split:
+            raise ValueError(f"the split {split!r} stands twice")
+        by_split[split] = _globs(entry["path"])
+    return by_split
+
+
+def _globs(path: Any) -> tuple[str, ...]:
+    globs = (path,) if isinstance(path, str) else tuple(path)
+    if not all(isinstance(glob, str) for glob in globs):
+        raise TypeError(f"{path!r} is neither a path nor a list of paths")
+    return globs
+
+
+def _info(listed: Any) -> dict[str, Mapping[str, Any]]:
+    entries = listed if isinstance(listed, list) else [listed]
+    return {
+        str(entry.get("config_name", "default")): entry
+        for entry in entries
+        if isinstance(entry, Mapping)
+    }
+
+
+def _features(listed: list[Any]) -> dict[str, Any]:
+    return {str(entry["name"]): _feature(entry) for entry in listed}
+
+
+def _feature(entry: Any) -> Any:
+    """Return one feature; the YAML form names the kind by its key and its names by number."""
+    if isinstance(entry, str):
+        return _feature({"dtype": entry})
+    if isinstance(entry, list):
+        return _features(entry)
+    for key, kind in _LISTS.items():
+        if key in entry:
+            inner = _feature(entry[key])
+            length = entry.get("length", -1)
+            if key == "sequence" and isinstance(entry[key], list):
+                return {
+                    name: {"feature": part, "length": length, "_type": "List"}
+                    for name, part in inner.items()
+                }
+            return {"feature": inner, "length": length, "_type": kind}
+    if "struct" in entry:
+        return _feature(entry["struct"])
+    if isinstance(entry.get("dtype"), str):
+        dtype = entry["dtype"]
+        return {"_type": _TYPES[dtype]} if dtype in _TYPES else {"dtype": dtype, "_type": "Value"}
+    if "dtype" in entry:
+        return _feature(entry["dtype"])
+    kind, options = next((key, value) for key, value in entry.items() if key in _TYPES)
+    feature = {**(options or {}), "_type": _TYPES[kind]}
+    if isinstance(feature.get("names"), Mapping):
+        names = feature["names"]
+        feature["names"] = [names[key] for key in sorted(names, key=int)]
+    return feature

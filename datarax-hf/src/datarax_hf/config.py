@@ -1,0 +1,92 @@
+"""The options of `hf:`, checked once, free of JAX."""
+
+from __future__ import annotations
+
+import operator
+import os
+from dataclasses import dataclass, field
+
+from datarax.errors import InvalidURIError
+from datarax.sources import SourceConfig
+from datarax_hf.names import is_dataset_name, is_local
+
+IMAGE_MODES = ("L", "LA", "RGB", "RGBA")
+_OFF = {"", "0", "false", "no", "off"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HFSourceConfig(SourceConfig):
+    """Options of a Hugging Face dataset.
+
+    Attributes:
+        name: The dataset: "mnist", "ylecun/mnist", or the path of a folder laid out as a
+            repository, which begins with "./", "../", "~" or "/".
+        config: One of the dataset's configurations; None is the only one, or the default one.
+        revision: A branch, a tag, a commit (in full, or as a prefix where the commit is cached)
+            or a ref such as "refs/convert/parquet"; None is "main".
+        cache_dir: The cache folder; None is HF_HUB_CACHE, else `hub` under HF_HOME.
+        token: An access token; None is the one huggingface_hub finds, False is none.
+        image_mode: Convert images to this mode: "L", "LA", "RGB" or "RGBA".
+        image_size: Resize images to (height, width), bilinear with antialiasing.
+
+    Raises:
+        InvalidURIError: If `name` or `revision` cannot be one. It is a ValueError.
+        TypeError: For a value of another type.
+        ValueError: For a value out of range.
+    """
+
+    name: str
+    config: str | None = None
+    revision: str | None = None
+    cache_dir: str | os.PathLike[str] | None = None
+    token: str | bool | None = field(default=None, repr=False)
+    image_mode: str | None = None
+    image_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.cache_dir is not None:
+            object.__setattr__(self, "cache_dir", os.fspath(self.cache_dir))
+        super().__post_init__()
+        if not isinstance(self.name, str):
+            raise TypeError(f"name is a string, got {type(self.name).__name__} {self.name!r}")
+        for option in ("config", "revision", "cache_dir", "image_mode"):
+            value = getattr(self, option)
+            if value is not None and (not isinstance(value, str) or not value):
+                raise TypeError(f"{option} is a string that is not empty, or None; got {value!r}")
+        if self.token is not None and not isinstance(self.token, str | bool):
+            raise TypeError(f"token is a string, a bool or None; got {type(self.token).__name__}")
+        if not is_local(self.name) and not is_dataset_name(self.name):
+            raise InvalidURIError(
+                f"{self.name!r} cannot be a dataset on the Hub; write 'dataset' or "
+                "'namespace/dataset' in letters, digits, '.', '_' and '-', or './folder' for a "
+                "folder of this machine"
+            )
+        if self.revision is not None and not _is_ref(self.revision):
+            raise InvalidURIError(
+                f"revision {self.revision!r} cannot be a branch, a tag or a commit: it is a "
+                "relative path without '..'"
+            )
+        if self.image_mode is not None and self.image_mode not in IMAGE_MODES:
+            raise ValueError(f"image_mode is one of {IMAGE_MODES}, got {self.image_mode!r}")
+        if self.image_size is not None:
+            object.__setattr__(self, "image_size", _size(self.image_size))
+
+    @property
+    def offline(self) -> bool:
+        """Whether no socket may be opened: as every source has it, or HF_HUB_OFFLINE."""
+        return super().offline or os.environ.get("HF_HUB_OFFLINE", "").strip().lower() not in _OFF
+
+
+def _is_ref(revision: str) -> bool:
+    parts = revision.split("/")
+    return all(part not in {"", ".", ".."} for part in parts) and not set(revision) & set("\\:\0 ")
+
+
+def _size(value: object) -> tuple[int, int]:
+    try:
+        height, width = (operator.index(side) for side in value)  # type: ignore[attr-defined]  # any iterable
+    except (TypeError, ValueError):
+        raise TypeError(f"image_size is (height, width), got {value!r}") from None
+    if height < 1 or width < 1:
+        raise ValueError(f"image_size is two sizes of 1 or more, got {value!r}")
+    return height, width

@@ -1,0 +1,17 @@
+"""Errors peculiar to the Hub, each within the datarax family and with the builtin it stands for."""
+
+from __future__ import annotations
+
+from datarax.errors import CacheMissError, DataraxError, UnknownDatasetError, UnknownSplitError
+
+
+class HubConnectionError(DataraxError, ConnectionError):
+    """The Hub could not be asked: no route, a timeout, or an answer such as 503 or 429."""
+
+
+class HubAccessError(UnknownDatasetError, PermissionError):
+    """The dataset exists, but this token (or no token) may not read it."""
+
+
+class SplitNotCachedError(UnknownSplitError, CacheMissError):
+    """A split that no cached file holds, in a cache that does not say what the dataset holds."""

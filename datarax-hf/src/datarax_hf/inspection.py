@@ -1,0 +1,115 @@
+"""What is known of a dataset before it is loaded: for `datarax.inspect`.
+
+From the card and the listing, and from parquet footers where the files are on this machine. Only
+the card is ever downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from datarax.errors import listing
+from datarax.registry import DatasetInfo, SplitInfo
+from datarax.sources import Field
+from datarax_hf.config import HFSourceConfig
+from datarax_hf.features import fields_from
+from datarax_hf.locate import look
+from datarax_hf.parquet import count_records
+from datarax_hf.plan import Contents, Plan, make_plan
+from datarax_hf.reader import open_reader
+
+
+def inspect(uri: str, config: HFSourceConfig) -> DatasetInfo:
+    """Return what is known of the dataset that `config` names.
+
+    Where several configurations exist and none is the default, they are listed and no fields are.
+
+    Raises:
+        The errors of `HFSource`, but for missing data files: those are told in `files`.
+    """
+    contents = look(config)
+    card, snapshot, layout = contents.card, contents.snapshot, contents.layout
+    info = DatasetInfo(
+        uri=uri,
+        splits={},
+        fields={},
+        revision=snapshot.commit or None,
+        licence=card.text("license"),
+        citation=card.text("citation"),
+        description=card.text("pretty_name"),
+        configs=tuple(layout.configs),
+        notes=contents.notes,
+    )
+    if config.config is None and layout.default is None:
+        note = f"say which of the configs {listing(layout.configs)} with config="
+        return replace(info, notes=(*info.notes, note))
+    return _of_config(info, contents, config)
+
+
+def _of_config(info: DatasetInfo, contents: Contents, config: HFSourceConfig) -> DatasetInfo:
+    snapshot = contents.snapshot
+    plan = make_plan(contents, config)
+    files = contents.splits(plan.config)
+    splits = {split: _split(contents, plan.config, split, names) for split, names in files.items()}
+    here = not plan.lacking()
+    fields, records = _stored(plan, config) if here else _promised(plan, splits)
+    sizes = [field.nbytes for field in fields.values()]
+    known = [size for size in sizes if size is not None]
+    whole = records is not None and bool(sizes) and len(known) == len(sizes)
+    return replace(
+        info,
+        splits=splits,
+        fields=fields,
+        records=records,
+        bytes=sum(known) * records if whole and records is not None else None,
+        local=here,
+        files={name: snapshot.has(name) for names in files.values() for name in names},
+        notes=(*info.notes, *_disagreements(contents, plan.config, splits)),
+    )
+
+
+def _stored(plan: Plan, config: HFSourceConfig) -> tuple[Mapping[str, Field], int | None]:
+    """Return the fields and the number of records as `load` would read them."""
+    reader = open_reader(plan, config)
+    try:
+        return reader.fields, len(reader)
+    finally:
+        reader.close()
+
+
+def _promised(
+    plan: Plan, splits: Mapping[str, SplitInfo]
+) -> tuple[Mapping[str, Field], int | None]:
+    """Return the fields and the number of records that the card promises."""
+    features = plan.contents.card.features(plan.config)
+    fields = fields_from(features) if features is not None else {}
+    records = 0
+    for term in plan.terms:
+        size = splits[term.name].records
+        if size is None:
+            return fields, None
+        start, stop = term.range(size)
+        records += stop - start
+    return fields, records
+
+
+def _split(contents: Contents, config: str, split: str, names: tuple[str, ...]) -> SplitInfo:
+    snapshot = contents.snapshot
+    sizes = [snapshot.files.get(name) for name in names]
+    known = [size for size in sizes if size is not None]
+    size = sum(known) if len(known) == len(names) else None
+    if names and all(snapshot.has(name) for name in names):
+        return SplitInfo(split, count_records(names, contents.origin), size)
+    return SplitInfo(split, contents.card.records(config).get(split), size)
+
+
+def _disagreements(contents: Contents, config: str, splits: Mapping[str, SplitInfo]) -> list[str]:
+    """Return notes on splits of which the files and the card say different numbers of records."""
+    promised = contents.card.records(config)
+    return [
+        f"the card says {promised[name]} records of {name!r}, its files hold {split.records}; "
+        "the files are right"
+        for name, split in splits.items()
+        if split.records is not None and promised.get(name, split.records) != split.records
+    ]

@@ -1,0 +1,222 @@
+"""From a config to a plan whose files are all on this machine: by the cache, or by the Hub."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datarax.errors import CacheMissError, DataraxError, UnknownDatasetError, listing
+from datarax_hf.cache import (
+    MAIN,
+    Snapshot,
+    cached_snapshots,
+    hub_cache,
+    is_commit,
+    known_revisions,
+    on_disk,
+    repo_folder,
+)
+from datarax_hf.card import CARD
+from datarax_hf.config import HFSourceConfig
+from datarax_hf.errors import HubConnectionError
+from datarax_hf.layout import CONVERTED
+from datarax_hf.names import aliases, canonical, is_local
+from datarax_hf.plan import Contents, Plan, make_plan, read_contents
+from datarax_hf.remedy import cache_miss, fetch_command
+
+if TYPE_CHECKING:
+    from datarax_hf.hub import Hub
+
+
+def locate(config: HFSourceConfig) -> Plan:
+    """Return the files that `config` asks for, all of them on this machine.
+
+    Offline no socket is opened. Online only files of the splits asked for are downloaded, and a
+    wrong config or split is said before any of them is.
+
+    Raises:
+        CacheMissError: If files are missing offline; it names each.
+        UnknownDatasetError: If there is no such dataset or revision.
+        HubConnectionError: If the Hub cannot be asked and the cache does not do.
+        UnknownConfigError: As `make_plan` says.
+        UnknownSplitError: As `make_plan` says.
+    """
+    if is_local(config.name):
+        return make_plan(_local(config), config)
+    if config.offline:
+        return _cached(config)
+    asked = config.revision or MAIN
+    if is_commit(asked):
+        try:
+            return _cached(config)
+        except CacheMissError:
+            pass
+    from datarax_hf.hub import Hub
+
+    hub = Hub(config)
+    try:
+        return _fetched(hub, config)
+    except HubConnectionError as error:
+        try:
+            plan = _cached(config)
+        except DataraxError:
+            raise error from error.__cause__
+        note = f"{error} The cached commit {plan.snapshot.commit} is read instead."
+        warnings.warn(f"hf:{config.name}: {note}", stacklevel=2)
+        return replace(plan, notes=(*plan.notes, note))
+
+
+def look(config: HFSourceConfig) -> Contents:
+    """Return what the dataset holds, downloading no data: for `inspect`."""
+    if is_local(config.name):
+        return _local(config)
+    if config.offline:
+        held = _cached_contents(config)
+        return next((contents for contents in held if _is_whole(contents, config)), held[0])
+    from datarax_hf.hub import Hub
+
+    return _listed(Hub(config), config)
+
+
+def _cached(config: HFSourceConfig) -> Plan:
+    """Return the plan that the cache can serve in full; of several copies the first that does."""
+    first: Plan | DataraxError | None = None
+    for contents in _cached_contents(config):
+        try:
+            plan = make_plan(contents, config)
+        except DataraxError as error:
+            first = error if first is None else first
+            continue
+        if not contents.lacks_card() and not plan.lacking():
+            return plan
+        first = plan if first is None else first
+    if isinstance(first, Plan):
+        snapshot = first.snapshot
+        names = [CARD] if first.contents.lacks_card() else []
+        paths = [snapshot.folder / name for name in (*names, *first.lacking())]
+        raise cache_miss(snapshot.dataset, snapshot.revision, paths, config)
+    if first is None:
+        raise AssertionError("a cached snapshot is never without contents")
+    raise first
+
+
+def _is_whole(contents: Contents, config: HFSourceConfig) -> bool:
+    try:
+        return not contents.lacks_card() and not make_plan(contents, config).lacking()
+    except DataraxError:
+        return False
+
+
+def _cached_contents(config: HFSourceConfig) -> list[Contents]:
+    """Return the contents of each cached copy of the revision, or of its converted branch."""
+    cache = hub_cache(config.cache_dir)
+    asked = config.revision or MAIN
+    dataset = canonical(config.name)
+    snapshots = cached_snapshots(cache, config.name, asked)
+    if not snapshots:
+        known = known_revisions(cache, config.name)
+        names = aliases(config.name)
+        inside = f"snapshots/{asked}" if is_commit(asked) else f"refs/{asked}"
+        paths = [repo_folder(cache, name) / inside for name in names]
+        found = f"The cache holds its revisions {listing(known)}." if known else ""
+        raise cache_miss(dataset, asked, paths, config, found=found)
+    held = [read_contents(snapshot, config.config) for snapshot in snapshots]
+    able = [contents for contents in held if contents.has_parquet]
+    if able:
+        return able
+    converted = cached_snapshots(cache, config.name, CONVERTED) if asked == MAIN else []
+    if converted:
+        return [_from_conversion(snapshot, config) for snapshot in converted]
+    snapshot = held[0].snapshot
+    if snapshot.complete and asked == MAIN:
+        paths = [repo_folder(cache, dataset) / "refs" / CONVERTED]
+        found = f"Revision {asked!r} has no parquet files, so the Hub's converted copy is needed."
+        raise cache_miss(dataset, CONVERTED, paths, config, found=found)
+    raise cache_miss(dataset, asked, [snapshot.folder / "*.parquet"], config)
+
+
+def _listed(hub: Hub, config: HFSourceConfig) -> Contents:
+    """Return what the Hub holds; only the card is downloaded."""
+    snapshot = hub.look_up(config.name, config.revision or MAIN)
+    contents = _with_card(hub, snapshot)
+    if contents.has_parquet:
+        return contents
+    none = (
+        f"hf:{config.name} holds no parquet files at revision {snapshot.revision!r}; other "
+        "formats are not read, and loading scripts are never run"
+    )
+    if snapshot.revision != MAIN:
+        raise UnknownDatasetError(
+            f"{none}. The Hub's converted copy follows 'main' only: revision={CONVERTED!r} reads it"
+        )
+    try:
+        converted = hub.look_up(snapshot.dataset, CONVERTED)
+    except UnknownDatasetError as error:
+        raise UnknownDatasetError(
+            f"{none}, and the Hub keeps no converted copy of it at {CONVERTED!r}"
+        ) from error
+    return _from_conversion(converted, config)
+
+
+def _with_card(hub: Hub, snapshot: Snapshot) -> Contents:
+    if CARD in snapshot.files and not snapshot.has(CARD):
+        hub.fetch(snapshot, [CARD])
+    return read_contents(snapshot)
+
+
+def _fetched(hub: Hub, config: HFSourceConfig) -> Plan:
+    """Return the plan after downloading what it lacks."""
+    contents = _listed(hub, config)
+    plan = make_plan(contents, config)
+    if plan.lacking():
+        other = _other_copy(plan)
+        if other is not None:
+            return other
+        hub.fetch(plan.snapshot, plan.lacking())
+    hub.remember(plan.snapshot)
+    lacking = plan.lacking()
+    if lacking:
+        command = fetch_command(plan.snapshot.dataset, plan.snapshot.commit)
+        raise HubConnectionError(
+            f"hf:{config.name}: the download ended without {listing(lacking)}; try {command}"
+        )
+    return plan
+
+
+def _other_copy(plan: Plan) -> Plan | None:
+    """Return the plan over a copy of the same commit that is cached under another name."""
+    snapshot = plan.snapshot
+    cache = snapshot.folder.parents[2]
+    for name in aliases(snapshot.dataset):
+        folder = repo_folder(cache, name) / "snapshots" / snapshot.commit
+        contents = replace(plan.contents, snapshot=replace(snapshot, folder=folder))
+        other = replace(plan, contents=contents)
+        if not other.lacking():
+            return other
+    return None
+
+
+def _from_conversion(snapshot: Snapshot, config: HFSourceConfig) -> Contents:
+    note = (
+        f"{config.revision or MAIN!r} holds no parquet files; the Hub's converted copy at "
+        f"{CONVERTED!r}, commit {snapshot.commit}, is read instead"
+    )
+    return read_contents(replace(snapshot, notes=(*snapshot.notes, note)), config.config)
+
+
+def _local(config: HFSourceConfig) -> Contents:
+    """Return the contents of a folder that is laid out as a repository."""
+    folder = Path(config.name).expanduser().absolute()
+    if not folder.is_dir():
+        raise UnknownDatasetError(f"hf:{config.name}: {folder} is no folder of this machine")
+    if config.revision is not None:
+        raise UnknownDatasetError(
+            f"hf:{config.name}: a folder has no revisions, but {config.revision!r} was asked for"
+        )
+    snapshot = Snapshot(config.name, MAIN, "", folder, on_disk(folder), complete=True)
+    contents = read_contents(snapshot)
+    if not contents.has_parquet:
+        raise UnknownDatasetError(f"hf:{config.name}: {folder} holds no parquet files")
+    return contents

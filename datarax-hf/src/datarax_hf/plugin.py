@@ -1,0 +1,52 @@
+"""The plugin behind the entry point `hf`. It is light: the backend comes with `open`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datarax.registry import INDEXED, Capability, PluginInfo, hookimpl
+from datarax_hf.cache import cached_datasets
+from datarax_hf.config import HFSourceConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from datarax.registry import DatasetInfo, SourceURI
+    from datarax_hf.source import HFSource
+
+
+class HFPlugin:
+    """What `hf:` answers to."""
+
+    @hookimpl
+    def describe(self) -> PluginInfo:
+        """Return what the plugin is."""
+        return PluginInfo(
+            summary="Datasets of the Hugging Face Hub, from parquet",
+            config=HFSourceConfig,
+            capabilities=INDEXED | {Capability.FETCHES},
+            target_option="name",
+            revision_option="revision",
+        )
+
+    @hookimpl
+    def open(self, config: HFSourceConfig, rngs: Any) -> HFSource:
+        """Return the source that `config` describes."""
+        from datarax_hf.source import HFSource
+
+        return HFSource(config, rngs=rngs)
+
+    @hookimpl
+    def inspect(self, uri: SourceURI, config: HFSourceConfig) -> DatasetInfo:
+        """Return what is known of a dataset; only its card is ever downloaded for it."""
+        from datarax_hf.inspection import inspect
+
+        return inspect(str(uri), config)
+
+    @hookimpl
+    def datasets(self) -> Iterable[str]:
+        """Return the names of the datasets in the cache."""
+        return cached_datasets()
+
+
+plugin = HFPlugin()

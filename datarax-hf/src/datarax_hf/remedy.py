@@ -1,0 +1,99 @@
+"""What to do about files that are missing or damaged, in words that can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datarax.errors import CacheMissError, CorruptDataError
+from datarax_hf.cache import MAIN, Snapshot, StrPath
+from datarax_hf.config import HFSourceConfig
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where files come from, for what is said of them.
+
+    Attributes:
+        dataset: What the Hub calls the dataset.
+        commit: Its commit, or None for a folder of this machine.
+        folder: The folder that file names are relative to.
+    """
+
+    dataset: str
+    commit: str | None
+    folder: Path
+
+    def damaged(self, name: str, what: str) -> CorruptDataError:
+        """Return the error for a damaged file."""
+        return CorruptDataError(
+            f"hf:{self.dataset}: the file {name!r} {what} ({self.folder / name}); "
+            f"{_fetch_again(self.dataset, self.commit, name)}"
+        )
+
+
+def fetch_command(
+    dataset: str, revision: str, *, names: Sequence[str] = (), cache_dir: StrPath | None = None
+) -> str:
+    """Return the shell command that puts files of a dataset into the cache."""
+    words = ["hf", "download", dataset, "--repo-type", "dataset", "--revision", revision]
+    for name in names:
+        words += ["--include", name]
+    if cache_dir is not None:
+        words += ["--cache-dir", str(cache_dir)]
+    return shlex.join(words)
+
+
+def how_to_fetch(snapshot: Snapshot, config: HFSourceConfig) -> str:
+    """Return a clause that says how to fetch a snapshot where there is a network."""
+    return _how(snapshot.dataset, snapshot.revision, config)
+
+
+def cache_miss(
+    dataset: str, revision: str, paths: Sequence[Path], config: HFSourceConfig, *, found: str = ""
+) -> CacheMissError:
+    """Return the error for files that are not on this machine while no socket may be opened.
+
+    Args:
+        dataset: What the Hub calls the dataset.
+        revision: The revision that was asked for.
+        paths: Each path that is missing.
+        config: What was asked.
+        found: What was found instead, as a sentence.
+    """
+    lines = "\n".join(f"  {path}" for path in paths)
+    return CacheMissError(
+        f"hf:{config.name} (dataset {dataset!r}, revision {revision!r}) is not complete on this "
+        f"machine, and with local_files_only=True no socket is opened. Missing:\n{lines}\n"
+        f"{found + ' ' if found else ''}"
+        f"{_capital(_how(dataset, revision, config))}. The cache folder is chosen by cache_dir=, "
+        "HF_HUB_CACHE or HF_HOME."
+    )
+
+
+def _fetch_again(dataset: str, commit: str | None, name: str) -> str:
+    """Return a clause that says how to replace a damaged file."""
+    if commit is None:
+        return "replace it by a good copy"
+    command = fetch_command(dataset, commit, names=(name,))
+    return f"fetch it again: {command} --force-download"
+
+
+def _how(dataset: str, revision: str, config: HFSourceConfig) -> str:
+    command = fetch_command(dataset, revision, cache_dir=config.cache_dir)
+    target = config.name if revision == MAIN else f"{config.name}@{revision}"
+    options = [f"{option}={getattr(config, option)!r}" for option in ("config", "split")]
+    given = "".join(f", {option}" for option in options if not option.endswith("=None"))
+    if config.cache_dir is not None:
+        given += f", cache_dir={str(config.cache_dir)!r}"
+    return (
+        f"with a network, fill the cache by\n  {command}\nor in Python by\n"
+        f'  datarax.load("hf:{target}", local_files_only=False{given})\n'
+        "and copy the cache folder here"
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

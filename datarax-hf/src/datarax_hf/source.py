@@ -1,0 +1,49 @@
+"""`HFSource`: a Hugging Face dataset as a source, with or without the registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datarax.core.data_source import LocalFilesOnlyMixin
+from datarax.sources import ReaderSource
+from datarax_hf.locate import locate
+from datarax_hf.reader import open_reader
+
+if TYPE_CHECKING:
+    from flax import nnx
+
+    from datarax_hf.config import HFSourceConfig
+
+
+class HFSource(LocalFilesOnlyMixin, ReaderSource):
+    """A split of a dataset on the Hugging Face Hub, or in its cache, as JAX arrays.
+
+        source = HFSource(HFSourceConfig(name="mnist", split="train", local_files_only=True))
+
+    Args:
+        config: The dataset and how to read it.
+        rngs: Random number generators, as every source takes them.
+        name: A name for messages.
+
+    Raises:
+        CacheMissError: If files are missing and no socket may be opened; it names each.
+        UnknownDatasetError: If there is no such dataset or revision, or no access to it.
+        HubConnectionError: If the Hub cannot be asked and the cache does not hold the dataset.
+        UnknownConfigError: If the configuration does not exist, or must be named.
+        UnknownSplitError: If the split does not exist, or must be named.
+        CorruptDataError: If a file is damaged, or the files differ in columns.
+    """
+
+    def __init__(
+        self,
+        config: HFSourceConfig,
+        *,
+        rngs: nnx.Rngs | None = None,
+        name: str | None = None,
+    ) -> None:
+        plan = locate(config)
+        self.local_files_only = config.offline
+        dataset = plan.snapshot.dataset
+        self._check_local_cache(plan.paths(), dataset_name=f"hf:{dataset}")
+        reader = open_reader(plan, config)
+        super().__init__(config, reader, uri=f"hf:{dataset}", rngs=rngs, name=name)

@@ -1,0 +1,243 @@
+"""Online: what is asked of the Hub, what is downloaded, and what is said when it refuses."""
+
+from __future__ import annotations
+
+import socket
+
+import numpy as np
+import pytest
+
+from datarax.errors import (
+    CacheMissError,
+    UnknownConfigError,
+    UnknownDatasetError,
+    UnknownSplitError,
+)
+from datarax_hf import HubAccessError, HubConnectionError
+
+CARD = """---
+configs:
+- config_name: small
+  data_files:
+  - {split: train, path: small/train-*}
+  - {split: test, path: small/test-*}
+- config_name: large
+  data_files:
+  - {split: train, path: "large/*.parquet"}
+---
+"""
+
+
+@pytest.fixture
+def numbers(hub, make):
+    """Publish a/b with two splits of numbers."""
+
+    def publish(offset=0, *refs):
+        files = {
+            "README.md": "# numbers",
+            "data/train-00000-of-00002.parquet": make.parquet({"x": np.arange(3) + offset}),
+            "data/train-00001-of-00002.parquet": make.parquet({"x": np.arange(3, 5) + offset}),
+            "data/test-00000-of-00001.parquet": make.parquet({"x": np.arange(7, 9) + offset}),
+            "raw/huge.bin": b"0" * 1000,
+        }
+        return hub.publish("a/b", files, *refs)
+
+    return publish
+
+
+def values(reader):
+    return reader.read(np.arange(len(reader)), ["x"])["x"].tolist()
+
+
+def test_a_download_is_read_again_with_no_socket(numbers, open_reader, offline, air_gap, hub):
+    """What came over the network gives the same records from the cache alone."""
+    commit = numbers()
+    online = open_reader("a/b")
+    assert online.identity["revision"] == commit
+    air_gap()
+    again = offline("a/b")
+    assert values(again) == values(online) == [0, 1, 2, 3, 4]
+    assert again.identity == online.identity
+
+
+def test_only_files_of_the_split_are_downloaded(numbers, open_reader, offline, hub):
+    """Other splits and other files stay on the Hub, and offline they are a miss by name."""
+    numbers()
+    open_reader("a/b", split="test[:1]")
+    assert hub.downloads() == ["data/test-00000-of-00001.parquet"]
+    with pytest.raises(CacheMissError) as caught:
+        offline("a/b", split="train")
+    for number in (0, 1):
+        assert f"data/train-0000{number}-of-00002.parquet" in str(caught.value)
+    open_reader("a/b", split="train+test")
+    assert len(hub.downloads()) == 3
+
+
+def test_what_is_cached_is_not_downloaded_again(numbers, open_reader, hub):
+    """A second load asks for the commit and for no file; one by commit asks nothing."""
+    commit = numbers()
+    open_reader("a/b")
+    hub.requests.clear()
+    open_reader("a/b")
+    assert {path for _, path in hub.requests} <= {"/api/datasets/a/b/revision/main", "/api/agent-harnesses"}
+    hub.requests.clear()
+    open_reader("a/b", revision=commit)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "known"),
+    [
+        ({"split": "trian", "config": "small"}, UnknownSplitError, "'train', 'test'"),
+        ({"split": "train[:x]", "config": "small"}, UnknownSplitError, "position 7"),
+        ({"config": "smal"}, UnknownConfigError, "Did you mean 'small'?"),
+        ({}, UnknownConfigError, "'small', 'large'"),
+    ],
+)
+def test_a_wrong_split_or_config_is_said_before_any_download(
+    hub, make, open_reader, options, error, known
+):
+    """No data file is asked for; the text lists what exists."""
+    data = make.parquet({"x": [1]})
+    names = ["small/train-0.parquet", "small/test-0.parquet", "large/a.parquet"]
+    hub.publish("a/b", {"README.md": CARD, **dict.fromkeys(names, data)})
+    with pytest.raises(error) as caught:
+        open_reader("a/b", **options)
+    assert known in str(caught.value)
+    assert hub.downloads() == []
+
+
+def test_a_short_name_is_read_under_the_name_the_hub_answers(hub, make, open_reader, offline, air_gap):
+    """`mnist` redirects to `ylecun/mnist`, which the cache then keeps it under."""
+    pixels, _, data = make.digits(4)
+    hub.redirects["mnist"] = "ylecun/mnist"
+    hub.publish("ylecun/mnist", {"mnist/train-00000-of-00001.parquet": data})
+    reader = open_reader("mnist")
+    np.testing.assert_array_equal(reader[3]["image"], pixels[3])
+    air_gap()
+    for name in ("mnist", "ylecun/mnist"):
+        np.testing.assert_array_equal(offline(name)[3]["image"], pixels[3])
+
+
+def test_revisions_are_kept_apart(numbers, open_reader, offline):
+    """A tag, a branch and a commit each give their own data, online and offline."""
+    first = numbers(0, "v1", "main")
+    second = numbers(100, "main")
+    for load in (open_reader, offline):
+        assert values(load("a/b", revision="v1"))[0] == 0
+        assert values(load("a/b"))[0] == 100
+        assert values(load("a/b", revision=first))[0] == 0
+        assert values(load("a/b", revision=second[:9]) if load is offline else load("a/b"))[0] == 100
+
+
+def test_a_branch_that_moved_is_read_anew_online_and_as_cached_offline(
+    numbers, open_reader, offline
+):
+    """Online `main` is what it is now; offline it is what it was when last read."""
+    numbers(0)
+    open_reader("a/b")
+    numbers(100)
+    assert values(offline("a/b"))[0] == 0
+    assert values(open_reader("a/b"))[0] == 100
+    assert values(offline("a/b"))[0] == 100
+
+
+def test_an_unknown_dataset_is_said_with_the_nearest_name(hub, open_reader):
+    """A 404 is a LookupError that names the dataset and the Hub."""
+    with pytest.raises(UnknownDatasetError, match=r"no dataset 'mnits'.*Did you mean 'mnist'"):
+        open_reader("mnits")
+
+
+def test_an_unknown_revision_is_said(numbers, open_reader):
+    """The dataset is there, the revision is not."""
+    numbers()
+    with pytest.raises(UnknownDatasetError, match="'a/b'.*no revision 'v9'"):
+        open_reader("a/b", revision="v9")
+
+
+def test_a_gated_dataset_says_where_to_ask_for_access(numbers, hub, open_reader):
+    """Its files are refused with 403."""
+    numbers()
+    hub.repos["a/b"].gated = True
+    with pytest.raises(HubAccessError, match="gated; ask for access at .*/datasets/a/b"):
+        open_reader("a/b")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        ((401, "", "Invalid credentials in Authorization header"), "refuses.*HTTP 401"),
+        ((403, "", "Forbidden"), "refuses.*HTTP 403"),
+        ((403, "", "Access to this resource is disabled."), "has been disabled"),
+        ((401, "GatedRepo", "Access is restricted"), "is gated"),
+        ((401, "RepoNotFound", "Repository not found"), "no dataset 'a/b', or it is private"),
+    ],
+)
+def test_a_refusal_says_which_it_is(numbers, hub, open_reader, refusal, said):
+    """Bad token, no access, disabled, gated and hidden are told apart."""
+    numbers()
+    hub.repos["a/b"].refusal = refusal
+    with pytest.raises(UnknownDatasetError, match=said):
+        open_reader("a/b")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_hub_is_a_connection_error_that_says_what_it_answered(
+    numbers, hub, open_reader, status
+):
+    """Nothing is cached, so nothing else can be done."""
+    numbers()
+    hub.failing = status
+    with pytest.raises(HubConnectionError, match=f"HTTP {status}") as caught:
+        open_reader("a/b")
+    assert isinstance(caught.value, ConnectionError)
+
+
+def test_a_dead_server_is_a_connection_error(cache, open_reader, monkeypatch):
+    """No route is said with the endpoint and the way to read the cache."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+    with pytest.raises(HubConnectionError, match=f"127.0.0.1:{port} cannot be reached"):
+        open_reader("a/b")
+
+
+def test_a_busy_hub_over_a_full_cache_warns_and_reads_the_cache(numbers, hub, open_reader):
+    """The commit that is read is named."""
+    commit = numbers()
+    open_reader("a/b")
+    hub.failing = 503
+    with pytest.warns(UserWarning, match=f"HTTP 503.*cached commit {commit} is read"):
+        assert values(open_reader("a/b")) == [0, 1, 2, 3, 4]
+
+
+def test_repositories_without_parquet_are_read_from_the_converted_branch(hub, make, open_reader):
+    """refs/convert/parquet is read in their place, and loading scripts never run."""
+    hub.publish("a/b", {"b.py": "raise SystemExit", "data.csv": "x\n1\n"})
+    data = make.parquet({"x": [5, 6]})
+    hub.publish("a/b", {"default/train/0000.parquet": data}, "refs/convert/parquet")
+    assert values(open_reader("a/b")) == [5, 6]
+
+
+def test_a_repository_without_parquet_or_conversion_is_said(hub, open_reader):
+    """What is not read is named."""
+    hub.publish("a/b", {"data.csv": "x\n1\n"})
+    with pytest.raises(UnknownDatasetError, match="no parquet files.*keeps no converted copy"):
+        open_reader("a/b")
+
+
+def test_a_hostile_file_name_is_refused(hub, make, open_reader):
+    """A listing cannot lead out of the cache."""
+    data = make.parquet({"x": [1]})
+    hub.publish("a/b", {"../../train.parquet": data, "train.parquet": data})
+    with pytest.raises(Exception, match="leaves its folder"):
+        open_reader("a/b")
+
+
+def test_a_token_in_the_config_is_sent_and_not_shown(numbers, open_reader):
+    """It is no part of the config's repr."""
+    from datarax_hf import HFSourceConfig
+
+    config = HFSourceConfig(name="a/b", token="hf_secret")
+    assert "hf_secret" not in repr(config)

@@ -1,0 +1,43 @@
+"""The plugin behind the entry point `tfds`: light until a dataset is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from datarax.registry import INDEXED, DatasetInfo, PluginInfo, SourceURI, hookimpl
+from datarax_tfds.config import TFDSSourceConfig
+
+
+class TFDSPlugin:
+    """Datasets that TensorFlow Datasets prepared on this machine: `tfds:mnist:3.0.1`."""
+
+    @hookimpl
+    def describe(self) -> PluginInfo:
+        return PluginInfo(
+            summary="Datasets that TensorFlow Datasets prepared, read without TensorFlow.",
+            config=TFDSSourceConfig,
+            capabilities=INDEXED,
+            target_option="name",
+        )
+
+    @hookimpl
+    def open(self, config: TFDSSourceConfig, rngs: Any) -> Any:
+        from datarax_tfds.source import TFDSSource
+
+        return TFDSSource(config, rngs=rngs)
+
+    @hookimpl
+    def inspect(self, uri: SourceURI, config: TFDSSourceConfig) -> DatasetInfo:
+        from datarax_tfds.inspection import inspect_dataset
+
+        return inspect_dataset(str(uri), config)
+
+    @hookimpl
+    def datasets(self) -> Iterable[str]:
+        from datarax_tfds.prepared import datasets
+
+        return tuple(datasets(TFDSSourceConfig(name="any").folder))
+
+
+plugin = TFDSPlugin()
