@@ -104,9 +104,9 @@ def test_a_remote_path_is_refused(offline):
 
 def test_bad_options_and_fields_are_errors(load):
     """What is not known is not ignored."""
-    with pytest.raises(UnknownOptionError, match="no option 'shufle'.*'shuffle'"):
+    with pytest.raises(UnknownOptionError, match=r"no option 'shufle'.*'shuffle'"):
         load(shufle=True)
-    with pytest.raises(UnknownFieldError, match="'lable'.*'label'"):
+    with pytest.raises(UnknownFieldError, match=r"'lable'.*'label'"):
         load(include_keys=("lable",))
     with pytest.raises(InvalidURIError, match="names no dataset"):
         datarax.load("arrayrecord:")

@@ -54,10 +54,11 @@ def hub(cache, monkeypatch):
     server = _beside("loopback_hub").LoopbackHub()
     home = cache.parent
     monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-    # The client reads these when it is imported; only its own housekeeping uses them.
-    monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+    # The client reads these paths when it is imported, and asks for the second one only where the
+    # file is not there.
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
     monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(home / "agents.json"), raising=False)
+    (home / "agents.json").write_text('{"harnesses": []}')
     yield server
     server.close()
 

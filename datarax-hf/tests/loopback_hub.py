@@ -18,6 +18,7 @@ class Repo:
     refs: dict[str, str] = field(default_factory=dict)
     refusal: tuple[int, str, str] | None = None
     gated: bool = False
+    token: str | None = None
 
 
 class LoopbackHub:
@@ -37,7 +38,9 @@ class LoopbackHub:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self._thread.start()
 
     def close(self):
@@ -47,7 +50,9 @@ class LoopbackHub:
 
     def publish(self, dataset, files, *refs):
         """Add a commit of `files`, point refs (main unless given) at it, and return it."""
-        files = {name: data.encode() if isinstance(data, str) else data for name, data in files.items()}
+        files = {
+            name: data.encode() if isinstance(data, str) else data for name, data in files.items()
+        }
         repo = self.repos.setdefault(dataset, Repo())
         digest = hashlib.sha1(dataset.encode())
         for name, data in sorted(files.items()):
@@ -104,6 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "RepoNotFound", "Repository not found")
         elif repo.refusal is not None:
             self._refuse(*repo.refusal)
+            return None
+        elif repo.token is not None and self.headers["Authorization"] != f"Bearer {repo.token}":
+            self._refuse(401, "RepoNotFound", "Repository not found")
             return None
         return repo
 

@@ -115,9 +115,7 @@ def test_a_prefix_of_two_commits_is_a_miss(cache, make, offline):
 
 def test_shard_numbers_tell_which_files_a_partial_snapshot_lacks(cache, make, offline):
     """`-00000-of-00003` promises three shards; each that is missing is named by its path."""
-    folder = make.snapshot(
-        cache, "a/b", {"data/train-00001-of-00003.parquet": make.digits(3)[2]}
-    )
+    folder = make.snapshot(cache, "a/b", {"data/train-00001-of-00003.parquet": make.digits(3)[2]})
     with pytest.raises(CacheMissError) as caught:
         offline("a/b")
     for number in (0, 2):

@@ -40,7 +40,9 @@ def test_a_file_that_is_no_whole_parquet_file_is_named(cache, make, offline, dam
 
 def test_damage_inside_a_file_names_the_row_group(cache, make, offline):
     """A whole footer over damaged pages is found when the row group is read."""
-    data = bytearray(make.parquet({"x": np.arange(3000)}, row_group_size=1000, use_dictionary=False))
+    data = bytearray(
+        make.parquet({"x": np.arange(3000)}, row_group_size=1000, use_dictionary=False)
+    )
     page = pq.read_metadata(io.BytesIO(data)).row_group(1).column(0).data_page_offset
     data[page : page + 16] = b"\xff" * 16
     make.snapshot(cache, "a/b", {"train.parquet": bytes(data)})

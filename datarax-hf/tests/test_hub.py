@@ -9,11 +9,12 @@ import pytest
 
 from datarax.errors import (
     CacheMissError,
+    CorruptDataError,
     UnknownConfigError,
     UnknownDatasetError,
     UnknownSplitError,
 )
-from datarax_hf import HubAccessError, HubConnectionError
+from datarax_hf import HFSourceConfig, HubAccessError, HubConnectionError
 
 CARD = """---
 configs:
@@ -79,7 +80,10 @@ def test_what_is_cached_is_not_downloaded_again(numbers, open_reader, hub):
     open_reader("a/b")
     hub.requests.clear()
     open_reader("a/b")
-    assert {path for _, path in hub.requests} <= {"/api/datasets/a/b/revision/main", "/api/agent-harnesses"}
+    assert {path for _, path in hub.requests} <= {
+        "/api/datasets/a/b/revision/main",
+        "/api/agent-harnesses",
+    }
     hub.requests.clear()
     open_reader("a/b", revision=commit)
     assert hub.requests == []
@@ -107,7 +111,9 @@ def test_a_wrong_split_or_config_is_said_before_any_download(
     assert hub.downloads() == []
 
 
-def test_a_short_name_is_read_under_the_name_the_hub_answers(hub, make, open_reader, offline, air_gap):
+def test_a_short_name_is_read_under_the_name_the_hub_answers(
+    hub, make, open_reader, offline, air_gap
+):
     """`mnist` redirects to `ylecun/mnist`, which the cache then keeps it under."""
     pixels, _, data = make.digits(4)
     hub.redirects["mnist"] = "ylecun/mnist"
@@ -127,7 +133,9 @@ def test_revisions_are_kept_apart(numbers, open_reader, offline):
         assert values(load("a/b", revision="v1"))[0] == 0
         assert values(load("a/b"))[0] == 100
         assert values(load("a/b", revision=first))[0] == 0
-        assert values(load("a/b", revision=second[:9]) if load is offline else load("a/b"))[0] == 100
+        assert (
+            values(load("a/b", revision=second[:9]) if load is offline else load("a/b"))[0] == 100
+        )
 
 
 def test_a_branch_that_moved_is_read_anew_online_and_as_cached_offline(
@@ -227,17 +235,28 @@ def test_a_repository_without_parquet_or_conversion_is_said(hub, open_reader):
         open_reader("a/b")
 
 
-def test_a_hostile_file_name_is_refused(hub, make, open_reader):
+@pytest.mark.parametrize("name", ["/etc/train.parquet", "train-x\\y.parquet", "C:/train.parquet"])
+def test_a_hostile_file_name_is_refused(hub, make, open_reader, name):
     """A listing cannot lead out of the cache."""
     data = make.parquet({"x": [1]})
-    hub.publish("a/b", {"../../train.parquet": data, "train.parquet": data})
-    with pytest.raises(Exception, match="leaves its folder"):
+    hub.publish("a/b", {name: data, "train.parquet": data})
+    with pytest.raises(CorruptDataError, match="leaves its folder"):
         open_reader("a/b")
+    assert hub.downloads() == []
 
 
-def test_a_token_in_the_config_is_sent_and_not_shown(numbers, open_reader):
-    """It is no part of the config's repr."""
-    from datarax_hf import HFSourceConfig
+def test_a_file_name_that_climbs_is_not_seen(hub, make, open_reader):
+    """A part that begins with a dot is hidden, as the Hub's conventions have it."""
+    data = make.parquet({"x": [1]})
+    hub.publish("a/b", {"../../train.parquet": data, "train.parquet": data})
+    assert len(open_reader("a/b")) == 1
 
-    config = HFSourceConfig(name="a/b", token="hf_secret")
-    assert "hf_secret" not in repr(config)
+
+def test_a_token_in_the_config_is_sent_and_not_shown(numbers, hub, open_reader):
+    """It opens what is private, and is no part of the config's repr."""
+    numbers()
+    hub.repos["a/b"].token = "hf_secret"
+    with pytest.raises(UnknownDatasetError, match="private"):
+        open_reader("a/b")
+    assert values(open_reader("a/b", token="hf_secret")) == [0, 1, 2, 3, 4]
+    assert "hf_secret" not in repr(HFSourceConfig(name="a/b", token="hf_secret"))

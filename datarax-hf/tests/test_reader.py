@@ -174,7 +174,9 @@ def test_nulls_that_no_statistics_tell_of_are_an_error(read):
 
 def test_column_order_follows_the_features(read, make):
     """Fields stand in the order of the features, others after them."""
-    reader = read({"b": [1], "c": [2], "a": [3]}, {"a": make.value("int64"), "b": make.value("int64")})
+    reader = read(
+        {"b": [1], "c": [2], "a": [3]}, {"a": make.value("int64"), "b": make.value("int64")}
+    )
     assert list(reader.fields) == ["a", "b", "c"]
 
 

@@ -64,6 +64,19 @@ def test_reading_every_feature_never_imports_tensorflow_or_jax(imported, data_di
     assert found == ["tensorflow_datasets", "array_record"]
 
 
+AIR_GAP = """
+import datarax
+from datarax.testing import no_network
+with no_network():
+    datarax.load("tfds:toy", data_dir={data_dir!r}, local_files_only=True)[0]
+"""
+
+
+def test_the_first_load_of_a_process_opens_no_socket(imported, data_dir):
+    """Importing TFDS and its features is within the air gap too."""
+    assert "tensorflow" not in imported(AIR_GAP.format(data_dir=str(data_dir)))
+
+
 def test_the_guard_sees_what_is_imported(imported):
     """The guard can fail: both are importable there."""
     assert imported("import jax, tensorflow") == ["jax", "tensorflow"]

@@ -88,7 +88,7 @@ def test_a_config_is_chosen_by_name(data_dir):
 def test_a_missing_config_offers_the_nearest(data_dir):
     """It may exist for TFDS, so it is a miss and not an error of the name."""
     with pytest.raises(
-        CacheMissError, match="configs in .* are 'big', 'small'. Did you mean 'small'"
+        CacheMissError, match=r"configs in .* are 'big', 'small'. Did you mean 'small'"
     ):
         at(data_dir, "zoo/smal")
 

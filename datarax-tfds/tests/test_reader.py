@@ -135,7 +135,7 @@ def test_the_only_split_needs_no_name(config):
 
 def test_an_unknown_split_lists_those_there_are(config):
     """The nearest is offered."""
-    with pytest.raises(UnknownSplitError, match="'train', 'test'.* Did you mean 'train'"):
+    with pytest.raises(UnknownSplitError, match=r"'train', 'test'.* Did you mean 'train'"):
         open_reader(config(split="trian"))
 
 
@@ -174,7 +174,9 @@ def test_threads_read_the_same_records_as_one(config, toys):
     def work(seed):
         indices = np.random.default_rng(seed).integers(0, 23, 12)
         images = reader.read(indices, ("image",))["image"]
-        return all((image == toys(row)["image"]).all() for image, row in zip(images, indices))
+        return all(
+            (image == toys(row)["image"]).all() for image, row in zip(images, indices, strict=True)
+        )
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(32)))

@@ -9,6 +9,7 @@ import datarax
 from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.errors import CacheMissError, InvalidURIError, UnknownFieldError, UnknownOptionError
 from datarax_tfds import TFDSSource, TFDSSourceConfig
+from datarax_tfds.plugin import plugin
 
 
 @pytest.fixture
@@ -85,9 +86,9 @@ def test_a_miss_is_the_same_on_line_and_off(load):
 
 def test_bad_options_and_fields_are_errors(load):
     """What is not known is not ignored."""
-    with pytest.raises(UnknownOptionError, match="no option 'shufle'.*'shuffle'"):
+    with pytest.raises(UnknownOptionError, match=r"no option 'shufle'.*'shuffle'"):
         load("tfds:toy", shufle=True)
-    with pytest.raises(UnknownFieldError, match="'lable'.*'label'"):
+    with pytest.raises(UnknownFieldError, match=r"'lable'.*'label'"):
         load("tfds:toy", include_keys=("lable",))
     with pytest.raises(InvalidURIError, match="names no dataset"):
         load("tfds:")
@@ -99,3 +100,9 @@ def test_inspect_answers_by_name(data_dir):
     assert info.records == 23
     source = datarax.load("tfds:toy", data_dir=str(data_dir))
     assert dict(info.spec) == source.element_spec()
+
+
+def test_the_plugin_lists_what_is_prepared(data_dir, monkeypatch):
+    """Targets for `load`, from the folder of the environment."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
+    assert "toy:1.10.0" in plugin.datasets()

@@ -25,11 +25,8 @@ class ArrayRecordSource(LocalFilesOnlyMixin, ReaderSource):
         ValueError: If no spec was given, or a folder holds several sets.
 
     Example:
-        >>> import jax
-        >>> config = ArrayRecordSourceConfig(
-        ...     path="data/digits", spec={"image": jax.ShapeDtypeStruct((8, 8), "uint8")}
-        ... )
-        >>> source = ArrayRecordSource(config)  # doctest: +SKIP
+        config = ArrayRecordSourceConfig(path="data/digits", spec={"image": "uint8[8,8]"})
+        source = ArrayRecordSource(config)
     """
 
     def __init__(

@@ -20,7 +20,7 @@ def attach(
     A module path equal to `package.name` makes the name that submodule itself.
     """
 
-    def __getattr__(name: str) -> Any:
+    def get_name(name: str) -> Any:
         try:
             module_name = names[name]
         except KeyError:
@@ -30,7 +30,7 @@ def attach(
         setattr(sys.modules[package], name, value)
         return value
 
-    def __dir__() -> list[str]:
+    def list_names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *names})
 
-    return __getattr__, __dir__
+    return get_name, list_names

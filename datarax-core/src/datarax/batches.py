@@ -37,7 +37,7 @@ class Staged(NamedTuple):
     """A batch, and how the cursor moves when it is delivered."""
 
     batch: Any
-    count: int
+    elements: int
     ends_epoch: bool
     skipped: int
 
@@ -77,11 +77,11 @@ class Batches:
             check_divides(sharding, self._size, "a batch")
             if remainder == "keep" and self._length % self._size:
                 check_divides(sharding, self._length % self._size, "the last batch")
-        source._host.check_open(source._who())  # noqa: SLF001  # a pass is part of its source
+        source._host.check_open(source._who())
         self._spec = source.element_spec()
         if remainder == "pad" and isinstance(self._spec, dict) and MASK in self._spec:
             raise UnknownFieldError(
-                f"remainder='pad' adds the field {MASK!r}, and {source._who()} has one of that "  # noqa: SLF001
+                f"remainder='pad' adds the field {MASK!r}, and {source._who()} has one of that "
                 "name; leave it out with exclude_keys, or take another remainder"
             )
         self._stop_epoch: int | None = None
@@ -97,7 +97,7 @@ class Batches:
 
     def __len__(self) -> int:
         """Batches still to come."""
-        cursor = self._source._host.cursor  # noqa: SLF001
+        cursor = self._source._host.cursor
         if self._done:
             return 0
         if self._token is None:
@@ -115,8 +115,8 @@ class Batches:
             raise SourceClosedError("this iterator of batches was closed; ask for a new one")
         if self._done:
             raise StopIteration
-        host = self._source._host  # noqa: SLF001
-        host.check_open(self._source._who())  # noqa: SLF001
+        host = self._source._host
+        host.check_open(self._source._who())
         cursor = host.cursor
         if self._token is None:
             self._begin()
@@ -125,7 +125,7 @@ class Batches:
             self._finish()
             raise StopIteration
         staged = self._ready.popleft()
-        cursor.deliver(staged.count)
+        cursor.deliver(staged.elements)
         if staged.ends_epoch:
             cursor.finish(staged.skipped)
         return staged.batch
@@ -134,7 +134,7 @@ class Batches:
         """Return the source's state, and the epoch at which this iterator stops."""
         stop = self._stop_epoch
         if stop is None:
-            stop = self._source._host.cursor.epoch + self._epochs  # noqa: SLF001
+            stop = self._source._host.cursor.epoch + self._epochs
         return {"source": self._source.get_state(), "stop_epoch": stop}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -181,7 +181,7 @@ class Batches:
         return full + (1 if rest and self._remainder != "drop" else 0)
 
     def _begin(self) -> None:
-        cursor = self._source._host.cursor  # noqa: SLF001
+        cursor = self._source._host.cursor
         self._token = cursor.begin()
         if self._stop_epoch is None:
             self._stop_epoch = cursor.epoch + self._epochs
@@ -196,7 +196,7 @@ class Batches:
         pieces = plan.pieces(cursor.epoch, cursor.offset, self._stop_epoch)
         if not self._prefetch:
             self._pieces = pieces
-        elif self._source._stages_in_background():  # noqa: SLF001
+        elif self._source._stages_in_background():
             background = Background(pieces, self._prefetch)
             self._finalizer = weakref.finalize(self, background.stop)
             self._pieces = background
@@ -205,7 +205,7 @@ class Batches:
 
     def _fill(self) -> bool:
         assert self._pieces is not None
-        cursor = self._source._host.cursor  # noqa: SLF001
+        cursor = self._source._host.cursor
         for piece in self._pieces:
             if piece:
                 self._ready.extend(piece)
@@ -255,7 +255,9 @@ class _Plan:
                 full -= count
                 batches = self._stage(epoch, offset, self._size, count)
                 offset += count * self._size
-                piece = [Staged(batch, self._size, ends_epoch=False, skipped=0) for batch in batches]
+                piece = [
+                    Staged(batch, self._size, ends_epoch=False, skipped=0) for batch in batches
+                ]
                 if not full and not tail:
                     piece[-1] = piece[-1]._replace(ends_epoch=True, skipped=rest)
                 yield piece
@@ -267,14 +269,14 @@ class _Plan:
     def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
         source = self._source
         if self._remainder == "pad":
-            plain = source._stage(epoch, offset, size, count)  # noqa: SLF001
+            plain = source._stage(epoch, offset, size, count)
             padded = [pad_rows(batch, self._size, MASK) for batch in plain]
             if self._sharding is None:
                 return padded
             return [jax.device_put(batch, self._sharding) for batch in padded]
         if self._sharding is not None:
-            return [source._stage_sharded(epoch, offset, size, self._sharding)]  # noqa: SLF001
-        return source._stage(epoch, offset, size, count)  # noqa: SLF001
+            return [source._stage_sharded(epoch, offset, size, self._sharding)]
+        return source._stage(epoch, offset, size, count)
 
 
 class Background:
@@ -352,4 +354,4 @@ def _ahead(pieces: Iterator[list[Staged]], ahead: int) -> Iterator[list[Staged]]
 
 def piece_batches(spec: Any, size: int) -> int:
     element = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(spec))
-    return max(1, min(PIECE_BATCHES, PIECE_BYTES // max(1, element * size)))
+    return max(1, min(PIECE_BATCHES, PIECE_BYTES // max(1, int(element) * size)))

@@ -34,8 +34,8 @@ def scan_epoch(
     if not callable(step):
         raise TypeError(f"step is a function (carry, batch) -> (carry, y), got {step!r}")
     _refuse_tracing(carry)
-    host = source._host  # noqa: SLF001  # a pass is part of its source
-    host.check_open(source._who())  # noqa: SLF001
+    host = source._host
+    host.check_open(source._who())
     length, spec = len(source), batched(source.element_spec(), size)
     carry, y_spec = _match(step, carry, spec)
 
@@ -43,7 +43,7 @@ def scan_epoch(
     token = cursor.begin()
     epoch, offset = cursor.epoch, cursor.offset
     trips, skipped = divmod(length - offset, size)
-    on_device = source._on_device()  # noqa: SLF001
+    on_device = source._on_device()
     if on_device is not None:
         data, words = on_device
         shuffled = words is not None
@@ -81,7 +81,7 @@ def _run_pieces(
         for first in range(0, trips, many):
             count = min(many, trips - first)
             begin = offset + first * size
-            yield source._stage_stack(epoch, begin, size, count, many), count  # noqa: SLF001
+            yield source._stage_stack(epoch, begin, size, count, many), count
 
     parts = []
     background = Background(pieces(), 1)
@@ -158,10 +158,11 @@ def _match(step: Step, carry: Any, spec: Any) -> tuple[Any, Any]:
     if not isinstance(out, tuple) or len(out) != 2:
         raise TypeError(f"step returns (carry, y), got {type(out).__name__} {out!r}")
     moved, y_spec = out
-    if jax.tree.structure(moved) != jax.tree.structure(carry):
+    takes, returns = jax.tree.structure(carry), jax.tree.structure(moved)
+    if str(takes) != str(returns):
         raise TypeError(
-            "step returns a carry of another structure than it takes: takes "
-            f"{jax.tree.structure(carry)}, returns {jax.tree.structure(moved)}"
+            "step returns a carry of another structure than it takes: "
+            f"takes {takes}, returns {returns}"
         )
 
     def same(path: Any, new: Any, old: Any) -> Any:

@@ -30,13 +30,12 @@ def to_batches(columns: HostBatch, size: int, count: int) -> list[dict[str, jax.
     """Return `count` batches of `size` rows from columns of `size * count` rows."""
     if count == 1:
         return [to_device(columns)]
-    return split_rows(to_device(columns), size, count)
+    batches: list[dict[str, jax.Array]] = split_rows(to_device(columns), size, count)
+    return batches
 
 
 @functools.partial(jax.jit, static_argnames=("size", "count"))
-def split_rows(
-    columns: dict[str, jax.Array], size: int, count: int
-) -> list[dict[str, jax.Array]]:
+def split_rows(columns: dict[str, jax.Array], size: int, count: int) -> list[dict[str, jax.Array]]:
     """Return columns of `size * count` rows as `count` batches, in one compiled call."""
     return [
         {name: column[size * i : size * (i + 1)] for name, column in columns.items()}
@@ -121,9 +120,7 @@ def place_columns(columns: HostBatch, placement: Placement) -> dict[str, jax.Arr
     """Return whole columns on the devices of `placement`, each process placing its own rows."""
     if isinstance(placement, jax.sharding.Sharding) and not placement.is_fully_addressable:
         return {
-            name: jax.make_array_from_callback(
-                column.shape, placement, lambda index, column=column: column[index]
-            )
+            name: jax.make_array_from_callback(column.shape, placement, column.__getitem__)
             for name, column in columns.items()
         }
     return to_device(columns, placement)

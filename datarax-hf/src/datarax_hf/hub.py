@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import tqdm
 
 from datarax.errors import DataraxError, UnknownDatasetError, nearest
 from datarax_hf.cache import Snapshot, hub_cache, repo_folder, write_ref
@@ -73,6 +75,7 @@ class Hub:
                 cache_dir=self._cache,
                 endpoint=self._endpoint,
                 token=self._token,
+                tqdm_class=_Bar,
             )
 
     def remember(self, snapshot: Snapshot) -> None:
@@ -145,6 +148,15 @@ class Hub:
                 "local_files_only=True to read what is cached."
             )
         return None
+
+
+class _Bar(tqdm):  # type: ignore[misc]  # tqdm ships no types
+    """The client's progress bar on a terminal; silent elsewhere."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        if not sys.stderr.isatty():
+            options["disable"] = True
+        super().__init__(*args, **options)
 
 
 def _known(name: str) -> tuple[str, ...]:

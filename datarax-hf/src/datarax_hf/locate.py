@@ -149,7 +149,8 @@ def _listed(hub: Hub, config: HFSourceConfig) -> Contents:
     )
     if snapshot.revision != MAIN:
         raise UnknownDatasetError(
-            f"{none}. The Hub's converted copy follows 'main' only: revision={CONVERTED!r} reads it"
+            f"{none}. The Hub's converted copy follows 'main' only; "
+            f"hf:{config.name}@{CONVERTED} reads it"
         )
     try:
         converted = hub.look_up(snapshot.dataset, CONVERTED)

@@ -28,8 +28,8 @@ class TFDSSource(LocalFilesOnlyMixin, ReaderSource):
         ValueError: If it was prepared in another file format than array_record.
 
     Example:
-        >>> config = TFDSSourceConfig(name="mnist", split="train[:80%]", shuffle=True)
-        >>> source = TFDSSource(config)  # doctest: +SKIP
+        config = TFDSSourceConfig(name="mnist", split="train[:80%]", shuffle=True)
+        source = TFDSSource(config)
     """
 
     def __init__(

@@ -77,10 +77,11 @@ def _stack_leaf(name: str, values: Sequence[Any]) -> Any:
         raise ValueError(
             f"{name!r} has the shapes {sorted(shapes)} in one batch; leave the field out, or pad it"
         )
-    dtypes = {jnp.asarray(value).dtype for value in values}
+    arrays = [jnp.asarray(value) for value in values]
+    dtypes = {array.dtype for array in arrays}
     if len(dtypes) > 1:
         raise ValueError(
             f"{name!r} has the dtypes {sorted(map(str, dtypes))} in one batch; "
             "elements of a batch have one dtype for each field"
         )
-    return jnp.stack([jnp.asarray(value) for value in values])
+    return jnp.stack(arrays).astype(arrays[0].dtype)  # a dtype named is no longer weak

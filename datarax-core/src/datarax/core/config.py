@@ -8,11 +8,10 @@ the config as part of a module's graph definition.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import FrozenInstanceError as FrozenInstanceError
-from dataclasses import dataclass, fields
+from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import Any
 
-from datarax.core.frozen import freeze, is_array
+from datarax.core.frozen import freeze, holds_array
 
 __all__ = ["DataraxModuleConfig", "FrozenInstanceError", "StructuralConfig"]
 
@@ -55,10 +54,10 @@ class DataraxModuleConfig:
             )
         for field in fields(self):
             value = getattr(self, field.name)
-            if is_array(value):
+            if holds_array(value):
                 raise TypeError(
-                    f"{type(self).__name__}.{field.name} holds an array of shape {value.shape}; "
-                    "configs hold no arrays: pass data to the module beside its config"
+                    f"{type(self).__name__}.{field.name} holds an array; configs hold no arrays: "
+                    "pass data to the module beside its config"
                 )
             object.__setattr__(self, field.name, freeze(value))
 

@@ -23,7 +23,7 @@ from datarax.core.config import StructuralConfig
 from datarax.core.host import Host, HostAttribute, HostSlot
 from datarax.core.state import check_tree
 from datarax.core.structural import StructuralModule
-from datarax.errors import CacheMissError, StateMismatchError, UnknownLengthError
+from datarax.errors import CacheMissError, StalePassError, StateMismatchError, UnknownLengthError
 
 if TYPE_CHECKING:
     from datarax.batches import Batches
@@ -158,10 +158,12 @@ class DataSourceModule(HostSlot, StructuralModule):
         It begins at its first `next`: at the beginning of the epoch, or after `set_state` where
         that stood. When its last element is delivered, the epoch has advanced.
         """
-        self._host.check_open(self._who())
-        running = self._pass()
-        self._host.running = running
-        return running
+        host = self._host
+        host.check_open(self._who())
+        mark = object()
+        begun = self._pass(mark)
+        host.running = (mark, begun)
+        return begun
 
     def __next__(self) -> Any:
         """Return the next element of the pass that `iter` began, or of one that begins now.
@@ -172,10 +174,10 @@ class DataSourceModule(HostSlot, StructuralModule):
         host = self._host
         host.check_open(self._who())
         if host.running is None:
-            host.running = self._pass()
+            iter(self)
         try:
-            return next(host.running)
-        except StopIteration:
+            return next(host.running[1])
+        except (StopIteration, StalePassError):
             host.running = None
             raise
 
@@ -308,8 +310,17 @@ class DataSourceModule(HostSlot, StructuralModule):
 
         Returns:
             A tree of dicts with string keys and array leaves; `cursor` holds int64 scalars.
+
+        Raises:
+            ValueError: If a subclass has a variable named `cursor`.
         """
-        return {**super().get_state(), CURSOR: self._cursor_state()}
+        state = super().get_state()
+        if CURSOR in state:
+            raise ValueError(
+                f"{self._who()} holds a variable of its own as self.{CURSOR}, which is where a "
+                "source's state holds its place; give that attribute another name"
+            )
+        return {**state, CURSOR: self._cursor_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` returned; the next pass goes on from there.
@@ -397,29 +408,30 @@ class DataSourceModule(HostSlot, StructuralModule):
         """Return whether staging works on the host, and so is worth a thread."""
         return True
 
-    def _pass(self) -> Iterator[Any]:
+    def _pass(self, mark: object) -> Iterator[Any]:
         host, who = self._host, self._who()
         cursor = host.cursor
         token = cursor.begin()
         size = self._known_length()
         left = None if size is None else size - cursor.offset
-        for piece in _with_last(self._elements(cursor.epoch, cursor.offset), left):
-            elements, is_last = piece
-            for element in elements[:-1] if is_last else elements:
-                if not cursor.is_current(token):
+        finished = False
+        for elements, is_last in _with_last(self._elements(cursor.epoch, cursor.offset), left):
+            last = len(elements) - 1 if is_last else -1
+            for row, element in enumerate(elements):
+                if cursor.token is not token or host.closed:
                     cursor.check(token)
-                host.check_open(who)
-                cursor.deliver(1)
+                    host.check_open(who)
+                cursor.offset += 1
+                cursor.applied += 1
+                if row == last:
+                    cursor.finish()
+                    finished = True
                 yield element
-            if is_last and elements:
-                cursor.check(token)
-                host.check_open(who)
-                cursor.deliver(1)
-                cursor.finish()
-                yield elements[-1]
-                return
-        cursor.check(token)
-        cursor.finish()
+        if not finished:
+            cursor.check(token)
+            cursor.finish()
+        if host.running is not None and host.running[0] is mark:
+            host.running = None
 
 
 def _with_last(

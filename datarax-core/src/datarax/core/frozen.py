@@ -15,12 +15,12 @@ import numpy as np
 class FrozenDict(dict[Any, Any]):
     """A dict that cannot be changed, with a hash, whose array values compare by content."""
 
-    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("a config's mapping cannot be changed; build a new config with it replaced")
 
     __setitem__ = __delitem__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
-    __ior__ = _refuse  # type: ignore[assignment]  # an in-place union is a change too
+    __ior__ = _refuse
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping) or self.keys() != other.keys():
@@ -61,13 +61,24 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "__array__") and hasattr(value, "dtype") and hasattr(value, "shape")
 
 
+def holds_array(value: Any) -> bool:
+    """Return whether `value` is an array, or a sequence with one in it."""
+    if isinstance(value, list | tuple):
+        return any(holds_array(item) for item in value)
+    return is_array(value)
+
+
 def _same(left: Any, right: Any) -> bool:
     if is_array(left) or is_array(right):
         return np.shape(left) == np.shape(right) and bool(np.array_equal(left, right))
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(_same, left, right))
     return bool(left == right)
 
 
 def _fingerprint(value: Any) -> Any:
     if is_array(value):
         return (tuple(value.shape), str(value.dtype))
+    if isinstance(value, tuple):
+        return tuple(_fingerprint(item) for item in value)
     return value

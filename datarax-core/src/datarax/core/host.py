@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from datarax.errors import SourceClosedError, StalePassError
@@ -27,9 +27,10 @@ class Cursor:
         resumed: Whether the next pass goes on from `offset` instead of beginning at 0.
         applied: Elements delivered by passes so far.
         skipped: Elements that passes left out as a dropped remainder.
+        token: What the newest pass holds; None before one began.
     """
 
-    __slots__ = ("_token", "applied", "epoch", "offset", "resumed", "skipped")
+    __slots__ = ("applied", "epoch", "offset", "resumed", "skipped", "token")
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class Cursor:
         self.resumed = resumed
         self.applied = applied
         self.skipped = skipped
-        self._token: object = None
+        self.token: object = None
 
     def begin(self) -> object:
         """Begin a pass at the start of the epoch, or where a restored cursor stands.
@@ -56,20 +57,16 @@ class Cursor:
         if not self.resumed:
             self.offset = 0
         self.resumed = False
-        self._token = object()
-        return self._token
+        self.token = object()
+        return self.token
 
     def check(self, token: object) -> None:
         """Raise StalePassError unless `token` is that of the newest pass."""
-        if self._token is not token:
+        if self.token is not token:
             raise StalePassError(
                 "this pass is stale: a newer pass began on the same source, or its state was set; "
                 "go on with the newer one, or give each pass a cursor of its own with clone()"
             )
-
-    def is_current(self, token: object) -> bool:
-        """Return whether `token` is that of the newest pass."""
-        return self._token is token
 
     def deliver(self, count: int) -> None:
         """Move past `count` delivered elements of this epoch."""
@@ -86,7 +83,7 @@ class Cursor:
         """Stand at (epoch, offset), for the next pass to go on from; older passes are stale."""
         self.epoch, self.offset, self.resumed = epoch, offset, True
         self.applied, self.skipped = applied, skipped
-        self._token = None
+        self.token = None
 
     def copy(self) -> Cursor:
         """Return a cursor that stands at the same place, as a restored one does."""
@@ -163,7 +160,7 @@ class Host:
         facts: What the source found out at construction and never changes.
         programs: Programs compiled for this source.
         stored: What the source was built from, where `copy` needs it again.
-        running: The pass that `next(source)` goes on with; None before one began.
+        running: The pass that `next(source)` goes on with, behind a mark; None where there is none.
     """
 
     def __init__(
@@ -173,7 +170,7 @@ class Host:
         self.shared = shared
         self.facts = facts
         self.programs = Programs()
-        self.running: Iterator[Any] | None = None
+        self.running: Any = None
         self.stored: Any = None
         self.closed = False
 

@@ -15,9 +15,7 @@ from flax import nnx
 from flax.errors import TraceContextError
 
 from datarax.core.config import DataraxModuleConfig
-from datarax.core.state import check_tree, pack, put
-
-STATISTICS = "statistics"
+from datarax.core.state import OptionalVariable, pack, restore
 
 
 class OperationCount(nnx.Variable[Any]):
@@ -70,8 +68,8 @@ class DataraxModule(nnx.Module):
         self.name = name
         self.applied_count = OperationCount(jnp.zeros((), jnp.int32))
         self.skipped_count = OperationCount(jnp.zeros((), jnp.int32))
-        self._statistics: nnx.Variable[Any] = nnx.Variable(None)
-        self._statistics_reset = False
+        self._computed_stats = OptionalVariable(None)
+        self._stats_reset = OptionalVariable(None)
         self._cache = HostCache() if config.cacheable else None
 
     # Operation statistics
@@ -129,10 +127,10 @@ class DataraxModule(nnx.Module):
         Returns:
             The statistics, or None: where there are none, or after `reset_statistics`.
         """
-        held = self._statistics.get_value()
+        held = self._computed_stats.get_value()
         if held is not None:
             return dict(held)
-        if self._statistics_reset or self.config.precomputed_stats is None:
+        if self._stats_reset.get_value() is not None or self.config.precomputed_stats is None:
             return None
         return dict(self.config.precomputed_stats)
 
@@ -146,13 +144,13 @@ class DataraxModule(nnx.Module):
             raise TypeError(
                 f"statistics are a dict of names to values, got {type(stats).__name__} {stats!r}"
             )
-        self._statistics.set_value(dict(stats))
-        self._statistics_reset = False
+        self._computed_stats.set_value(dict(stats))
+        self._stats_reset.set_value(None)
 
     def reset_statistics(self) -> None:
         """Reset all statistics to None, the precomputed ones too, until new ones are set."""
-        self._statistics.set_value(None)
-        self._statistics_reset = True
+        self._computed_stats.set_value(None)
+        self._stats_reset.set_value({"precomputed": jnp.asarray(True)})
 
     # Cache
 
@@ -238,13 +236,7 @@ class DataraxModule(nnx.Module):
             A tree of dicts with string keys and array leaves; typed PRNG keys as their key data.
             Orbax's PyTree and Standard handlers take it as it is.
         """
-        state = pack(nnx.state(self, nnx.Variable), leave_out=("_statistics",))
-        held = self._statistics.get_value()
-        if held is not None:
-            state[STATISTICS] = {"values": dict(held)}
-        elif self._statistics_reset:
-            state[STATISTICS] = {"reset": jnp.asarray(True)}
-        return state
+        return pack(nnx.state(self, nnx.Variable))
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` returned. Nothing changes unless all of it fits.
@@ -256,19 +248,9 @@ class DataraxModule(nnx.Module):
         """
         if not isinstance(state, dict):
             raise TypeError(f"a state is a dict, got {type(state).__name__} {state!r}")
-        saved = dict(state)
-        statistics = check_statistics(saved.pop(STATISTICS, None))
         current = nnx.state(self, nnx.Variable)
-        check_tree(pack(current, leave_out=("_statistics",)), saved)
-        put(current, saved, leave_out=("_statistics",))
+        restore(current, state)
         nnx.update(self, current)
-        self._put_statistics(statistics)
-
-    def _put_statistics(self, statistics: Mapping[str, Any]) -> None:
-        self._statistics.set_value(
-            dict(statistics["values"]) if "values" in statistics else None
-        )
-        self._statistics_reset = bool(statistics.get("reset", False))
 
     # RNG streams
 
@@ -291,18 +273,3 @@ class DataraxModule(nnx.Module):
                     f"{type(self).__name__} draws from the RNG stream {required!r}, which is not "
                     f"available; available are {list(stream_names)!r}"
                 )
-
-
-def check_statistics(saved: Any) -> Mapping[str, Any]:
-    """Return the statistics part of a saved state, or raise ValueError where it is none."""
-    if saved is None:
-        return {}
-    if not isinstance(saved, Mapping) or not set(saved) <= {"values", "reset"}:
-        raise ValueError(
-            f"{STATISTICS}: a saved state has 'values' or 'reset' there, got {saved!r}"
-        )
-    if "values" in saved and not isinstance(saved["values"], Mapping):
-        raise ValueError(
-            f"{STATISTICS}.values: a dict of names to values is expected, got {saved['values']!r}"
-        )
-    return saved

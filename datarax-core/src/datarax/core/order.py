@@ -2,8 +2,8 @@
 
 Every access path calls this module: `get_batch_at`, iteration, `batches`, `scan_epoch`, the
 samplers. Order is storage order, or for each epoch a bijection of [0, N) that is never
-materialised: a Feistel network over Z_a x Z_b with a = ceil(sqrt(N)) made even, b = ceil(N / a), its
-halves joined by addition modulo a or b, cycle-walking where the result is not below N. Since
+materialised: a Feistel network over Z_a x Z_b with a = ceil(sqrt(N)) made even, b = ceil(N / a),
+its halves joined by addition modulo a or b, cycle-walking where the result is not below N. Since
 a * b - N < a, about one index in sqrt(N) walks at the most, at any N.
 
 The same arithmetic runs in NumPy and under JAX tracing and gives the same numbers: 32-bit unsigned
@@ -15,6 +15,7 @@ C. Wellons's hash-prospector and of MurmurHash3.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -48,7 +49,7 @@ def indices(words: Words, size: int, epoch: int, offsets: NDArray[np.integer[Any
     """
     wide = size >= TRACED_LIMIT
     kind = np.uint64 if wide else np.uint32
-    keys = round_keys(np, list(np.asarray(words, np.uint32).reshape(-1, 1)), size, *_halves(epoch))
+    keys = _host_keys(tuple(np.asarray(words, np.uint32).tolist()), size, epoch)
     x = np.asarray(offsets).astype(kind).reshape(-1)
     y = _permute(np, keys, size, x)
     while (outside := np.flatnonzero(y >= size)).size:
@@ -116,6 +117,12 @@ def traced_positions(
     lows = low + offsets // bound
     highs = high + (lows < low).astype(jnp.uint32)
     return traced_indices(round_keys(jnp, words, size, lows, highs), size, offsets % bound)
+
+
+@functools.lru_cache(maxsize=256)
+def _host_keys(words: tuple[int, ...], size: int, epoch: int) -> tuple[Any, ...]:
+    """Return an epoch's round keys, kept: hashing them in NumPy costs what 10**4 indices do."""
+    return round_keys(np, [_constant(np, word) for word in words], size, *_halves(epoch))
 
 
 def traced_indices(keys: Any, size: int, offsets: Any) -> Any:
@@ -217,8 +224,7 @@ def _permute(xp: Any, keys: Sequence[Any], size: int, x: Any) -> Any:
 
 def _add(xp: Any, x: Any, y: Any, modulus: int) -> Any:
     total = x + y
-    bound = total.dtype.type(modulus)
-    return xp.where(total >= bound, total - bound, total)
+    return xp.minimum(total, total - total.dtype.type(modulus))  # below the modulus it wraps
 
 
 def _scaled(xp: Any, h: Any, bound: int, kind: Any) -> Any:

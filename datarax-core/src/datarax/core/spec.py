@@ -22,16 +22,22 @@ def spec_of(fields: Mapping[str, Field]) -> dict[str, jax.ShapeDtypeStruct]:
 
 def layout_spec(layout: Layout) -> dict[str, jax.ShapeDtypeStruct]:
     """Return the spec of the elements that a layout emits."""
-    return {
-        leaf.name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in layout.leaves
-    }
+    return {leaf.name: struct(leaf.shape, leaf.dtype) for leaf in layout.leaves}
 
 
 def batched(spec: Any, size: int) -> Any:
     """Return the spec of a batch of `size` elements of `spec`."""
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype), spec)
+    return jax.tree.map(lambda leaf: struct((size, *leaf.shape), leaf.dtype), spec)
+
+
+def struct(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+    """Return a `jax.ShapeDtypeStruct`, whose constructor jax does not type."""
+    make: Any = jax.ShapeDtypeStruct
+    made: jax.ShapeDtypeStruct = make(shape, dtype)
+    return made
 
 
 def x64_enabled() -> bool:
     """Return whether jax arrays may be 64 bits wide."""
-    return bool(jax.config.read("jax_enable_x64"))
+    config: Any = jax.config
+    return bool(config.jax_enable_x64)

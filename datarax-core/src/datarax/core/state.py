@@ -1,6 +1,6 @@
 """Saved state: NNX variables as a plain tree, checked strictly before any of it is put back.
 
-`pack` and `put` go between an `nnx.State` and a dict of arrays; `check_tree` compares two such
+`pack` and `restore` go between an `nnx.State` and a dict of arrays; `check_tree` compares two such
 dicts and names the path of the first difference. `to_json` and `from_json` carry the same tree as
 JSON values, for states of sources.
 """
@@ -21,28 +21,45 @@ from datarax.errors import StateMismatchError
 _ARRAY, _TEXT = "array:", "text:"
 
 
-def pack(state: Any, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+class OptionalVariable(nnx.Variable[Any]):
+    """A variable that holds a mapping or None; a saved state leaves it out while it is None."""
+
+
+def pack(state: Any) -> dict[str, Any]:
     """Return the variables of an `nnx.State` as nested dicts with string keys and array leaves."""
     tree: dict[str, Any] = {}
     for path, variable in nnx.to_flat_state(state):
-        if str(path[0]) in leave_out:
+        value = variable.get_value()
+        if isinstance(variable, OptionalVariable) and value is None:
             continue
         node = tree
         for part in path[:-1]:
             node = node.setdefault(str(part), {})
-        node[str(path[-1])] = _plain(variable.get_value())
+        node[str(path[-1])] = _plain(value)
     return tree
 
 
-def put(state: Any, saved: Mapping[str, Any], *, leave_out: Sequence[str] = ()) -> None:
-    """Set the variables of an `nnx.State` to the values of a tree that `check_tree` passed."""
-    for path, variable in nnx.to_flat_state(state):
-        if str(path[0]) in leave_out:
-            continue
-        value: Any = saved
-        for part in path:
-            value = value[str(part)]
-        variable.set_value(_restored(variable.get_value(), value))
+def restore(state: Any, saved: Mapping[str, Any]) -> None:
+    """Set the variables of an `nnx.State` to what `pack` returned; all of them, or none.
+
+    Raises:
+        StateMismatchError: If `saved` differs in keys, shape or dtype.
+    """
+    flat = list(nnx.to_flat_state(state))
+    optional = {path for path, variable in flat if isinstance(variable, OptionalVariable)}
+    found, held = _copied(saved), pack(state)
+    values = {path: _take(found, path) for path in optional}
+    for path in optional:
+        _take(held, path)
+        if not isinstance(values[path], Mapping | None):
+            where = ".".join(map(str, path))
+            raise StateMismatchError(f"{where}: a dict is expected, got {values[path]!r}")
+    check_tree(held, found)
+    for path, variable in flat:
+        if path in optional:
+            variable.set_value(values[path])
+        else:
+            variable.set_value(_restored(variable.get_value(), _at(found, path)))
 
 
 def check_tree(expected: Any, saved: Any, path: tuple[str, ...] = ()) -> None:
@@ -54,10 +71,10 @@ def check_tree(expected: Any, saved: Any, path: tuple[str, ...] = ()) -> None:
                 f"{where}: a dict with the keys {sorted(expected)} is expected, "
                 f"got {type(saved).__name__}"
             )
-        missing = sorted(set(expected) - set(map(str, saved)))
-        extra = sorted(set(map(str, saved)) - set(expected))
+        missing = sorted(key for key in expected if key not in saved)
+        extra = sorted((key for key in saved if key not in expected), key=str)
         if missing or extra:
-            at = ".".join((*path, (missing or extra)[0]))
+            at = ".".join((*path, str((missing or extra)[0])))
             raise StateMismatchError(
                 f"{at}: {'missing from' if missing else 'unknown in'} the saved state; "
                 f"missing keys {missing}, extra keys {extra}"
@@ -117,12 +134,30 @@ def from_json(value: Any) -> Any:
     return value
 
 
+def _copied(tree: Any) -> Any:
+    return {k: _copied(v) for k, v in tree.items()} if isinstance(tree, Mapping) else tree
+
+
+def _take(tree: Any, path: Sequence[Any]) -> Any:
+    """Return what `tree` holds at `path`, taken out of it, or None."""
+    for part in path[:-1]:
+        tree = tree.get(str(part)) if isinstance(tree, dict) else None
+    return tree.pop(str(path[-1]), None) if isinstance(tree, dict) else None
+
+
+def _at(tree: Any, path: Sequence[Any]) -> Any:
+    for part in path:
+        tree = tree[str(part)]
+    return tree
+
+
 def _array(text: str) -> jax.Array:
     match = re.fullmatch(r"array:(\w+)\[([\d,]*)\]:(.*)", text)
     if match is None:
         raise ValueError(f"{text[:80]!r} is no array")
     dtype = jnp.dtype(match[1])
-    read = {"b": _boolean, "c": complex, "i": int, "u": int}.get(dtype.kind, float)
+    kinds: dict[str, Any] = {"b": _boolean, "c": complex, "i": int, "u": int}
+    read = kinds.get(dtype.kind, float)
     values = np.array([read(word) for word in match[3].split()]).astype(dtype)
     return jnp.asarray(values.reshape([int(size) for size in match[2].split(",") if size]))
 

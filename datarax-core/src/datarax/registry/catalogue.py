@@ -46,7 +46,7 @@ class Catalogue:
         self._loaded: dict[str, LoadedPlugin] = {}
         self._broken: dict[str, str] = {}
 
-    def list(self) -> tuple[SourceInfo, ...]:
+    def known(self) -> tuple[SourceInfo, ...]:
         """Return every scheme known to this process, sorted; imports no plugin."""
         with self._lock:
             found = {scheme: self._info(entries) for scheme, entries in self._scan().items()}
@@ -75,7 +75,7 @@ class Catalogue:
             SourceConflictError: If another object was registered for it.
             SourceBrokenError: If the object is not a plugin.
         """
-        if not isinstance(scheme, str) or not is_scheme(scheme):
+        if not is_scheme(scheme):
             raise errors.InvalidURIError(
                 f"a scheme is a word of letters, digits, '-' and '_', got {scheme!r}"
             )
@@ -212,7 +212,7 @@ class Catalogue:
 
 
 CATALOGUE = Catalogue()
-list_sources = CATALOGUE.list
+list_sources = CATALOGUE.known
 register = CATALOGUE.register
 unregister = CATALOGUE.unregister
 refresh = CATALOGUE.refresh
@@ -268,7 +268,9 @@ def _chosen(scheme: str, entries: list[Entry]) -> Entry:
 
 def _allowed(info: SourceInfo) -> bool:
     listed = [word for word in _words("DATARAX_PLUGINS") if "=" not in word]
-    named = any(word.lower() == info.scheme or _same_name(info.distribution, word) for word in listed)
+    named = any(
+        word.lower() == info.scheme or _same_name(info.distribution, word) for word in listed
+    )
     pin = _pin(info.scheme)
     if pin is not None:
         return _same_name(info.distribution, pin)

@@ -171,9 +171,7 @@ def _looked_at(plugin: LoadedPlugin, uri: SourceURI, config: Any, data: Any) -> 
     opened = plugin.hooks.open(uri=uri, config=config, rngs=None, data=data)
     try:
         reader = getattr(opened, "reader", opened)
-        return DatasetInfo(
-            uri=str(uri), splits={}, fields=dict(reader.fields), records=len(reader)
-        )
+        return DatasetInfo(uri=str(uri), splits={}, fields=dict(reader.fields), records=len(reader))
     finally:
         opened.close()
 

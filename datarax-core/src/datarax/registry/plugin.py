@@ -49,9 +49,7 @@ class Capability(enum.StrEnum):
     """Datasets may come over a network, and are then held in a local cache."""
 
 
-INDEXED = frozenset(
-    {Capability.INDEXED_ACCESS, Capability.TRACED_ACCESS, Capability.EXACT_RESUME}
-)
+INDEXED = frozenset({Capability.INDEXED_ACCESS, Capability.TRACED_ACCESS, Capability.EXACT_RESUME})
 """The capabilities of every plugin whose `open` returns a `Reader`."""
 
 

@@ -27,7 +27,9 @@ class CachingReader(ColumnarReader):
     def __init__(self, reader: Reader, limit: int) -> None:
         self._reader = reader
         self._limit = limit
-        self._empty()
+        self._held: dict[str, dict[int, Any]] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -83,14 +85,5 @@ class CachingReader(ColumnarReader):
             return values
         return np.empty((0, *(field.shape or ())), field.dtype)
 
-    def _empty(self) -> None:
-        self._held: dict[str, dict[int, Any]] = {}
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_reader": self._reader, "_limit": self._limit}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._empty()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CachingReader, (self._reader, self._limit)

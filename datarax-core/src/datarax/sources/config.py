@@ -145,9 +145,7 @@ def _integer(name: str, value: Any) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise TypeError(
-            f"{name} is an integer, got {type(value).__name__} {value!r}"
-        ) from None
+        raise TypeError(f"{name} is an integer, got {type(value).__name__} {value!r}") from None
 
 
 def _names(option: str, value: Any) -> tuple[str, ...] | None:

@@ -110,9 +110,7 @@ class Layout:
         self.read_into(reader, indices, out)
         return out
 
-    def read_into(
-        self, reader: Reader, indices: Indices, out: Mapping[str, NDArray[Any]]
-    ) -> None:
+    def read_into(self, reader: Reader, indices: Indices, out: Mapping[str, NDArray[Any]]) -> None:
         """Fill `out`, one C-contiguous buffer for each leaf, as `read` describes."""
         direct: dict[str, NDArray[Any]] = {}
         if isinstance(reader, BufferReader):

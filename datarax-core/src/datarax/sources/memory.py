@@ -7,7 +7,7 @@ from typing import Any
 
 from flax import nnx
 
-from datarax.sources.memory_reader import MemoryReader, MemorySourceConfig
+from datarax.sources.memory_reader import MemoryReader, MemorySourceConfig, as_memory_reader
 from datarax.sources.source import ReaderSource
 from datarax.sources.splits import SplitReader, choose_split
 
@@ -35,12 +35,12 @@ class MemorySource(ReaderSource):
     def __init__(
         self,
         config: MemorySourceConfig,
-        data: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        data: Mapping[str, Any] | Sequence[Mapping[str, Any]] | MemoryReader,
         *,
         rngs: nnx.Rngs | None = None,
         name: str | None = None,
     ) -> None:
-        stored = data if isinstance(data, MemoryReader) else MemoryReader(data)
+        stored = as_memory_reader(data)
         parts = [
             (stored, term.range(len(stored)))
             for term in choose_split(config.split, (SPLIT,), dataset="memory:")

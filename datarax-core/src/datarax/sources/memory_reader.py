@@ -68,6 +68,11 @@ class MemoryReader(ColumnarReader):
             np.take(self._columns[name], indices, axis=0, out=buffer, mode="clip")
 
 
+def as_memory_reader(data: Any) -> MemoryReader:
+    """Return `data` as a reader, as it is where it is one."""
+    return data if isinstance(data, MemoryReader) else MemoryReader(data)
+
+
 def _columns(data: Any) -> Mapping[str, Any]:
     if isinstance(data, Mapping):
         if not data:
@@ -78,8 +83,7 @@ def _columns(data: Any) -> Mapping[str, Any]:
         return data
     if isinstance(data, str | bytes) or not isinstance(data, Sequence):
         raise TypeError(
-            "data is a dict of columns or a list of records (dicts), "
-            f"got {type(data).__name__}"
+            f"data is a dict of columns or a list of records (dicts), got {type(data).__name__}"
         )
     if not data:
         return {}
@@ -105,13 +109,12 @@ def _column(name: str, column: Any) -> tuple[Any, Field]:
         return array.tolist(), _host_field(array.tolist())
     if isinstance(column, str | bytes | Mapping) or not isinstance(column, Sequence):
         raise TypeError(
-            f"the column {name!r} is an array or a sequence of values, "
-            f"got {type(column).__name__}"
+            f"the column {name!r} is an array or a sequence of values, got {type(column).__name__}"
         )
     values = list(column)
-    array = _stacked(values)
-    if array is not None:
-        return array, Field.array(array.dtype, array.shape[1:])
+    stacked = _stacked(values)
+    if stacked is not None:
+        return stacked, Field.array(stacked.dtype, stacked.shape[1:])
     return values, _host_field(values)
 
 

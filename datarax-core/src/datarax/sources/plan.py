@@ -76,7 +76,7 @@ def _share(placement: Any, size: int, total: int) -> int:
     if placement is None or not hasattr(placement, "shard_shape"):
         return total
     try:
-        rows = placement.shard_shape((size,))[0]
+        rows = int(placement.shard_shape((size,))[0])
     except ValueError as error:
         raise ValueError(
             f"placement={placement} cannot hold {size} rows: {error}; take a split whose length "

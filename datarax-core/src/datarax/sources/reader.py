@@ -108,7 +108,7 @@ class RecordReader(abc.ABC):
     def __getitems__(self, indices: Sequence[int], /) -> list[Record]:
         return [self[index] for index in indices]
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # most readers hold nothing, and need not define it
         """Release what the reader holds; a reader over memory holds nothing to release."""
 
     def __enter__(self) -> Self:

@@ -19,10 +19,10 @@ import numpy as np
 from flax import nnx
 
 from datarax.core import order
+from datarax.core.config import DataraxModuleConfig
 from datarax.core.data_source import DataSourceModule, check_size, check_start
 from datarax.core.host import Host, HostRef, SharedReader
-from datarax.core.module import DataraxModuleConfig
-from datarax.core.spec import layout_spec, x64_enabled
+from datarax.core.spec import layout_spec, struct, x64_enabled
 from datarax.errors import EmptyDatasetError, HostOnlyFieldError
 from datarax.scan import take_rows
 from datarax.sources.caching import CachingReader
@@ -170,6 +170,7 @@ class ReaderSource(DataSourceModule):
         """
         count = check_size(size)
         facts = self._facts
+        self._host.check_open(self._who())
         self._check_arrays()
         words = self._words(key)
         traced = isinstance(start, jax.core.Tracer) or isinstance(words, jax.core.Tracer)
@@ -179,7 +180,6 @@ class ReaderSource(DataSourceModule):
             if self._data:
                 place = order.place_words(words, epoch, offset)
                 return _gather(self._data, place, facts.size, count, words is not None)
-            self._host.check_open(self._who())
             indices = order.positions(words, facts.size, epoch, offset, count)
             return to_device(facts.layout.read(self.reader, indices))
         start = _traced_start(start)
@@ -189,7 +189,7 @@ class ReaderSource(DataSourceModule):
 
     def _callback(self, start: Any, words: Any, count: int) -> Any:
         spec = {
-            name: jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype)
+            name: struct((count, *leaf.shape), leaf.dtype)
             for name, leaf in self.element_spec().items()
         }
         fetch = partial(_fetch, self._host_ref(), count)
@@ -471,7 +471,11 @@ def _fetch(ref: HostRef, count: int, start: Any, words: Any = None) -> dict[str,
     flat = np.broadcast_to(starts, lead).reshape(-1).tolist()
     indices = [
         order.positions(
-            None if keys is None else keys[row], facts.size, *divmod(place, facts.size), count
+            None if keys is None else keys[row],
+            facts.size,
+            place // facts.size,
+            place % facts.size,
+            count,
         )
         for row, place in enumerate(flat)
     ]

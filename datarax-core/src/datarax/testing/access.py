@@ -47,9 +47,9 @@ class AccessContract(ContractBase):
         for index in (len(source), -len(source) - 1):
             with pytest.raises(IndexError, match=str(index)):
                 source[index]
-        for index in ("0", 1.0, None):
+        for wrong in ("0", 1.0, None):
             with pytest.raises(TypeError, match="integer"):
-                source[index]
+                source[wrong]
 
     @by_mode
     def test_the_spec_is_of_shape_dtype_structs_and_says_which_fields_are_arrays(
@@ -139,7 +139,7 @@ class AccessContract(ContractBase):
             (0, 1.5, TypeError),
         ]
         for start, size, error in refused:
-            with pytest.raises(error, match="position|number of elements"):
+            with pytest.raises(error, match=r"position|number of elements"):
                 source.get_batch_at(start, size)
         with pytest.raises(TypeError, match="PRNG key"):
             source.get_batch_at(0, 2, key=7)

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,8 +28,20 @@ importlib.import_module({module!r})
 heavy = sorted({{name.partition(".")[0] for name in sys.modules}} & {heavy!r})
 assert not heavy, heavy
 """
-_HEAVY = {"jax", "flax", "pyarrow", "huggingface_hub", "tensorflow_datasets", "array_record",
-          "tensorflow", "datasets", "torch", "sklearn", "pandas", "PIL"}
+_HEAVY = {
+    "jax",
+    "flax",
+    "pyarrow",
+    "huggingface_hub",
+    "tensorflow_datasets",
+    "array_record",
+    "tensorflow",
+    "datasets",
+    "torch",
+    "sklearn",
+    "pandas",
+    "PIL",
+}
 _UNPICKLE = """
 import pickle, sys
 reader = pickle.load(sys.stdin.buffer)
@@ -69,9 +82,7 @@ class LifecycleContract(ContractBase):
             for name in source.element_spec():
                 np.testing.assert_array_equal(record[name], dataset.records[index][name])
 
-    def test_eight_threads_read_the_same_records(
-        self, load: Load, dataset: KnownDataset
-    ) -> None:
+    def test_eight_threads_read_the_same_records(self, load: Load, dataset: KnownDataset) -> None:
         source = load(mode="lazy")
         name = next(iter(source.element_spec()))
         indices = list(range(len(dataset.records))) * 4
@@ -93,7 +104,7 @@ class LifecycleContract(ContractBase):
         with source:
             source[0]
         source.close()
-        for use in (
+        uses: list[Callable[[], Any]] = [
             lambda: source[0],
             lambda: next(source),
             lambda: iter(source),
@@ -102,7 +113,8 @@ class LifecycleContract(ContractBase):
             lambda: source.reader,
             lambda: source.scan_epoch(lambda c, b: (c, None), 0, batch_size=2),
             lambda: source.get_batch_at(0, 2),
-        ):
+        ]
+        for use in uses:
             with pytest.raises(SourceClosedError, match="closed"):
                 use()
 
@@ -127,7 +139,7 @@ class LifecycleContract(ContractBase):
         read(source, jnp.int32(0))
         copied = source.clone()
         read(copied, jnp.int32(0))
-        host = weakref.ref(copied._host)
+        host: Any = weakref.ref(copied._host)
         del copied
         gc.collect()
         assert host() is None
@@ -143,9 +155,7 @@ class LifecycleContract(ContractBase):
             np.testing.assert_array_equal(leaf, second[name])
 
     @by_mode
-    def test_split_and_merge_give_a_source_that_reads_the_same(
-        self, load: Load, mode: str
-    ) -> None:
+    def test_split_and_merge_give_a_source_that_reads_the_same(self, load: Load, mode: str) -> None:
         source = load(mode=mode)
         merged = nnx.merge(*nnx.split(source))
         for name, leaf in source.get_batch_at(1, 2).items():

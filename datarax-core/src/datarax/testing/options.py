@@ -37,9 +37,7 @@ class OptionsContract(ContractBase):
             load(mode=mode, shufle=True)
 
     @by_mode
-    def test_an_unknown_split_is_refused_with_those_that_exist(
-        self, load: Load, mode: str
-    ) -> None:
+    def test_an_unknown_split_is_refused_with_those_that_exist(self, load: Load, mode: str) -> None:
         with pytest.raises(UnknownSplitError, match="no_such_split"):
             load(mode=mode, split="no_such_split")
         with pytest.raises(UnknownSplitError, match="position"):
@@ -78,7 +76,7 @@ class OptionsContract(ContractBase):
         with pytest.raises(InvalidURIError, match="twice"):
             datarax.load(uri, **{**dataset.options, "shuffle": False})
         source = datarax.load(uri, **{**dataset.options, "shuffle": True, "mode": "lazy"})
-        assert source.config.shuffle
+        assert "shuffled" in repr(source)
         source.close()
 
     @by_mode
@@ -86,9 +84,9 @@ class OptionsContract(ContractBase):
         for seed in (-1, 2**32):
             with pytest.raises(ValueError, match="seed"):
                 load(mode=mode, shuffle=True, seed=seed)
-        for seed in (1.5, "1", True):
+        for wrong in (1.5, "1", True):
             with pytest.raises(TypeError, match="seed"):
-                load(mode=mode, shuffle=True, seed=seed)
+                load(mode=mode, shuffle=True, seed=wrong)
 
     @by_mode
     def test_rngs_supply_the_seed_once_and_not_beside_one(self, load: Load, mode: str) -> None:

@@ -76,9 +76,7 @@ class PassesContract(ContractBase):
             for row in range(size // SIZE):
                 check_batch(
                     jax.tree.map(lambda leaf, row=row: leaf[row], batches),
-                    expected_batch(
-                        dataset, spec, epoch * size + row * SIZE, SIZE, shuffle=shuffle
-                    ),
+                    expected_batch(dataset, spec, epoch * size + row * SIZE, SIZE, shuffle=shuffle),
                 )
 
     @by_mode
@@ -159,7 +157,7 @@ class PassesContract(ContractBase):
             {"batch_size": 2, "prefetch": -1},
         ]
         for arguments in refused:
-            with pytest.raises(ValueError, match="or more|remainder"):
+            with pytest.raises(ValueError, match=r"or more|remainder"):
                 source.batches(**arguments)
         with pytest.raises(TypeError, match="number of elements"):
             source.batches(2.5)

@@ -61,7 +61,7 @@ class ResumeContract(ContractBase):
         batches = source.batches(2, epochs=3)
         next(batches)
         state = json.loads(json.dumps(batches.get_state()))
-        left = [b for b in batches]
+        left = list(batches)
         other = load(mode=mode, shuffle=True, seed=SEED).batches(2, epochs=1)
         other.set_state(state)
         assert len(other) == len(left)

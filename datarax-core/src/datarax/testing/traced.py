@@ -56,9 +56,7 @@ class TracedContract(ContractBase):
         for row, seed in enumerate((1, 2)):
             check_batch(
                 jax.tree.map(lambda leaf, row=row: leaf[row], batches),
-                expected_batch(
-                    dataset, source.element_spec(), 0, SIZE, shuffle=True, seed=seed
-                ),
+                expected_batch(dataset, source.element_spec(), 0, SIZE, shuffle=True, seed=seed),
             )
 
     @by_mode

@@ -1,0 +1,26 @@
+"""The contract of sources, for shards of raw records."""
+
+import jax
+import pytest
+
+from datarax.testing import INDEXED, KnownDataset, SourceContract
+
+
+class TestArrayRecordContract(SourceContract):
+    """Four shards of digits, of unequal length, in one folder."""
+
+    capabilities = INDEXED
+
+    @pytest.fixture
+    def dataset(self, write, payloads, digits, tmp_path):
+        write(payloads, shards=4)
+        spec = {
+            name: jax.ShapeDtypeStruct(value.shape, value.dtype)
+            for name, value in digits[0].items()
+        }
+        return KnownDataset(
+            uri=f"arrayrecord:{tmp_path}",
+            records=digits,
+            options={"spec": spec},
+            miss=(f"arrayrecord:{tmp_path}/nothing.array_record", {"spec": spec}),
+        )

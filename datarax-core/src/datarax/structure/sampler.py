@@ -1,0 +1,135 @@
+"""`Sampler`: a dataset's size to the indices to read, in the one order of `core.order`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from datarax.core import order
+from datarax.core.config import StructuralConfig
+from datarax.core.data_source import check_size
+from datarax.core.module import OperationCount
+from datarax.core.spec import struct
+from datarax.core.structural import StructuralModule
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerConfig(StructuralConfig):
+    """Which indices a sampler gives.
+
+    Attributes:
+        kind: "sequential"; "shuffled", each call the next epoch of a source's order with the same
+            seed; "range", start to stop by step; "window", overlapping runs of indices.
+        num_samples: At most so many of them; None is all.
+        seed: What a shuffled order is drawn from, in [0, 2**32). A stochastic sampler draws a key
+            from its RNG stream for each call instead.
+        start, stop, step: The range, as of Python's `range`; a stop of None is the dataset's end.
+        window: Indices in each window.
+        stride: From the start of one window to that of the next.
+
+    Raises:
+        ValueError: For a value out of range, or "stochastic" with a kind that draws nothing.
+    """
+
+    kind: Literal["sequential", "shuffled", "range", "window"] = "sequential"
+    num_samples: int | None = None
+    seed: int = 0
+    start: int = 0
+    stop: int | None = None
+    step: int = 1
+    window: int = 1
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kind not in ("sequential", "shuffled", "range", "window"):
+            raise ValueError(
+                f"kind is 'sequential', 'shuffled', 'range' or 'window', got {self.kind!r}"
+            )
+        if self.stochastic and self.kind != "shuffled":
+            raise ValueError(f"kind={self.kind!r} draws nothing: leave stochastic out")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is in [0, 2**32), got {self.seed}")
+        for name in ("step", "window", "stride"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is 1 or more, got {getattr(self, name)}")
+        if self.start < 0 or (self.stop is not None and self.stop < self.start):
+            raise ValueError(f"start={self.start}, stop={self.stop} is no range")
+        if self.num_samples is not None and self.num_samples < 1:
+            raise ValueError(f"num_samples is 1 or more, got {self.num_samples}")
+
+
+class Sampler(StructuralModule):
+    """Indices of a dataset of a given size.
+
+    A shuffled sampler counts its epochs in its state: call k gives epoch k, the sequence that a
+    source with the same seed delivers in its epoch k.
+
+    Example:
+        >>> Sampler(SamplerConfig(kind="range", start=1, step=3))(10)
+        [1, 4, 7]
+    """
+
+    config: SamplerConfig
+
+    def __init__(
+        self, config: SamplerConfig, *, rngs: nnx.Rngs | None = None, name: str | None = None
+    ) -> None:
+        super().__init__(config, rngs=rngs, name=name)
+        self.epoch = OperationCount(jnp.zeros((), jnp.int32))
+
+    def process(self, input: int, *args: Any, **kwargs: Any) -> list[Any]:
+        """Return the indices for a dataset of `input` records; windows as lists of indices.
+
+        Raises:
+            TypeError, ValueError: If `input` is no number of records.
+        """
+        _take_nothing_else(self, args, kwargs)
+        size = check_size(input, "the dataset's size")
+        config = self.config
+        if config.kind == "window":
+            starts = range(0, size - config.window + 1, config.stride)[: config.num_samples]
+            return [list(range(start, start + config.window)) for start in starts]
+        if config.kind == "shuffled":
+            count = min(size, config.num_samples or size)
+            epoch = int(self.epoch[...])
+            chosen = order.indices(self._words(), size, epoch, np.arange(count))
+            self.epoch.set_value(self.epoch[...] + 1)
+            taken: list[int] = chosen.tolist()
+            return taken
+        if config.kind == "range":
+            stop = size if config.stop is None else min(size, config.stop)
+            return list(range(config.start, stop, config.step)[: config.num_samples])
+        return list(range(min(size, config.num_samples or size)))
+
+    def index_spec(self, size: int) -> Any:
+        """Return the spec of the indices for a dataset of `size` records: int32."""
+        config = self.config
+        if config.kind == "window":
+            count = max(0, (size - config.window) // config.stride + 1)
+            return struct((min(count, config.num_samples or count), config.window), jnp.int32)
+        count = size
+        if config.kind == "range":
+            stop = size if config.stop is None else min(size, config.stop)
+            count = len(range(config.start, stop, config.step))
+        return struct((min(count, config.num_samples or count),), jnp.int32)
+
+    def _words(self) -> Any:
+        if not self.config.stochastic:
+            return order.seed_words(self.config.seed)
+        from datarax.sources.source import key_words
+
+        assert self.rngs is not None
+        assert self.stream_name is not None
+        return np.asarray(key_words(self.rngs[self.stream_name]()))
+
+
+def _take_nothing_else(module: StructuralModule, args: Any, kwargs: Any) -> None:
+    if args or kwargs:
+        raise TypeError(
+            f"{type(module).__name__}.process takes one argument, got also {args!r} {kwargs!r}"
+        )

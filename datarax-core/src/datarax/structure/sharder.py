@@ -1,0 +1,69 @@
+"""`Sharder`: a batch to arrays that lie over devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from datarax.core.config import StructuralConfig
+from datarax.core.structural import StructuralModule
+from datarax.transfer import check_divides, to_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharderConfig(StructuralConfig):
+    """How batches lie over devices.
+
+    Attributes:
+        mesh: The `jax.sharding.Mesh`.
+        axes: The mesh axes over which the leading dimension is split; none replicates.
+
+    Raises:
+        ValueError: If the mesh lacks an axis.
+    """
+
+    mesh: jax.sharding.Mesh
+    axes: tuple[str, ...] | str = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.axes, str):
+            object.__setattr__(self, "axes", (self.axes,))
+        super().__post_init__()
+        for axis in self.axes:
+            if axis not in self.mesh.axis_names:
+                raise ValueError(
+                    f"the mesh has the axes {self.mesh.axis_names!r}, and none is {axis!r}"
+                )
+
+    @property
+    def sharding(self) -> jax.sharding.NamedSharding:
+        """The sharding that this describes."""
+        spec: Any = jax.sharding.PartitionSpec
+        return jax.sharding.NamedSharding(self.mesh, spec(tuple(self.axes) or None))
+
+
+class Sharder(StructuralModule):
+    """A batch, laid out over the devices of a mesh by its leading dimension."""
+
+    config: SharderConfig
+
+    def process(self, input: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the batch `input` as sharded arrays, same shapes, same values.
+
+        Raises:
+            ValueError: If the leading dimension does not divide over the mesh axes.
+        """
+        if args or kwargs:
+            raise TypeError(f"Sharder.process takes one batch, got also {args!r} {kwargs!r}")
+        sharding = self.config.sharding
+        for rows in {leaf.shape[0] for leaf in jax.tree.leaves(input)}:
+            check_divides(sharding, rows, "a batch")
+        return to_device(input, sharding)
+
+    def batch_spec(self, spec: Any) -> Any:
+        """Return the spec of a batch, with its sharding."""
+        make: Any = jax.ShapeDtypeStruct
+        sharding = self.config.sharding
+        return jax.tree.map(lambda leaf: make(leaf.shape, leaf.dtype, sharding=sharding), spec)
