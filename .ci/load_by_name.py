@@ -1,4 +1,4 @@
-"""Load one dataset of each scheme by name, from whatever is installed; run outside the checkout."""
+"""Load one dataset of each scheme by name, from nothing but what is installed."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ class Rows(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]  # tensorflow
 
 def prepared(folder: Path) -> datarax.DataSourceModule:
     """Return a dataset that TFDS prepared."""
+    tfds.disable_progress_bar()
     Rows(data_dir=str(folder), file_format="array_record").download_and_prepare()
     return datarax.load("tfds:rows:1.0.0", data_dir=str(folder))
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from datarax.testing import INDEXED, KnownDataset, SourceContract
+from datarax.testing import INDEXED, Capability, KnownDataset, SourceContract
 
 ROWS = 11
 
 
 class TestMemoryContract(SourceContract):
-    capabilities = INDEXED
+    capabilities = INDEXED | {Capability.STREAMING, Capability.WINDOW_SHUFFLE}
 
     @pytest.fixture
     def dataset(self):

@@ -47,7 +47,9 @@ def test_damage_inside_a_file_names_the_row_group(cache, make, offline):
     data[page : page + 16] = b"\xff" * 16
     make.snapshot(cache, "a/b", {"train.parquet": bytes(data)})
     reader = offline("a/b")
-    with pytest.raises(CorruptDataError, match="'train.parquet' cannot be read in its row group 1"):
+    with pytest.raises(
+        CorruptDataError, match=r"'train\.parquet' cannot be read in its row group 1"
+    ):
         reader.read(np.arange(3000), ["x"])
 
 
@@ -93,5 +95,5 @@ def test_malformed_features_are_an_error(cache, make, offline):
     out = io.BytesIO()
     pq.write_table(pa.table({"x": [1]}).replace_schema_metadata({"huggingface": "{"}), out)
     make.snapshot(cache, "a/b", {"train.parquet": out.getvalue()})
-    with pytest.raises(CorruptDataError, match="train.parquet: its 'huggingface' metadata"):
+    with pytest.raises(CorruptDataError, match=r"train\.parquet: its 'huggingface' metadata"):
         offline("a/b")

@@ -159,7 +159,7 @@ def test_an_unknown_dataset_is_said_with_the_nearest_name(hub, open_reader):
 def test_an_unknown_revision_is_said(numbers, open_reader):
     """The dataset is there, the revision is not."""
     numbers()
-    with pytest.raises(UnknownDatasetError, match="'a/b'.*no revision 'v9'"):
+    with pytest.raises(UnknownDatasetError, match=r"'a/b'.*no revision 'v9'"):
         open_reader("a/b", revision="v9")
 
 
@@ -167,7 +167,7 @@ def test_a_gated_dataset_says_where_to_ask_for_access(numbers, hub, open_reader)
     """Its files are refused with 403."""
     numbers()
     hub.repos["a/b"].gated = True
-    with pytest.raises(HubAccessError, match="gated; ask for access at .*/datasets/a/b"):
+    with pytest.raises(HubAccessError, match=r"gated; ask for access at .*/datasets/a/b"):
         open_reader("a/b")
 
 
@@ -231,7 +231,7 @@ def test_repositories_without_parquet_are_read_from_the_converted_branch(hub, ma
 def test_a_repository_without_parquet_or_conversion_is_said(hub, open_reader):
     """What is not read is named."""
     hub.publish("a/b", {"data.csv": "x\n1\n"})
-    with pytest.raises(UnknownDatasetError, match="no parquet files.*keeps no converted copy"):
+    with pytest.raises(UnknownDatasetError, match=r"no parquet files.*keeps no converted copy"):
         open_reader("a/b")
 
 

@@ -77,6 +77,16 @@ def test_image_mode_and_image_size_make_one_form(read, make):
     )
 
 
+def test_no_header_is_read_where_mode_and_size_are_asked_for(read, make):
+    """All images then have one form; what is no image is found when it is decoded."""
+    reader = read([{"bytes": b"junk", "path": None}], image_mode="L", image_size=(2, 5))
+    assert reader.fields["image"].shape == (2, 5)
+    with pytest.raises(CorruptDataError, match="row 0"):
+        reader[0]
+    nulls = read([make.png(pixels(5, 4)), None], image_mode="L", image_size=(2, 5))
+    assert nulls.fields["image"].reason == "some of its images are null"
+
+
 def test_the_mode_of_the_feature_is_honoured(read, make):
     """Image(mode="RGB") converts, unless an option says otherwise."""
     feature = {"mode": "RGB", "_type": "Image"}

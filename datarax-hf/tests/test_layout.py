@@ -120,7 +120,7 @@ def test_the_default_config_is_the_only_one_the_marked_one_or_the_one_so_named(c
     found = layout(["x.parquet"], yaml)
     assert found.default == default
     if default is None:
-        with pytest.raises(UnknownConfigError, match="'a', 'b'.*say which with config="):
+        with pytest.raises(UnknownConfigError, match=r"'a', 'b'.*say which with config="):
             found.choose(None, dataset="hf:a/b")
     with pytest.raises(UnknownConfigError, match="has no config 'defaul'"):
         found.choose("defaul", dataset="hf:a/b")

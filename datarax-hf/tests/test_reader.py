@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -33,8 +33,20 @@ def column(reader, name):
 
 @pytest.mark.parametrize(
     "dtype",
-    ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32"]
-    + ["float64", "bool"],
+    [
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+        "bool",
+    ],
 )
 def test_numbers_keep_their_dtype(read, dtype):
     """Every numeric column is an array field of the dtype it is stored in."""
@@ -133,7 +145,7 @@ def test_text_bytes_and_ragged_lists_stay_on_the_host(read, make):
 
 def test_structs_and_times_are_python_values(read):
     """What has no array form is read as Python values."""
-    when = datetime.date(2020, 1, 2)
+    when = dt.date(2020, 1, 2)
     reader = read({"s": [{"a": 1, "b": "x"}], "t": [when]})
     assert reader[0] == {"s": {"a": 1, "b": "x"}, "t": when}
     assert "fixed array form" in reader.fields["s"].reason

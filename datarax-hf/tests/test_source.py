@@ -84,6 +84,22 @@ def test_a_source_is_made_from_its_config_without_the_registry(digits, air_gap):
     np.testing.assert_array_equal(batch["label"], digits[1][3:11])
 
 
+def test_a_copy_reads_with_its_own_options(digits):
+    """`copy` opens the dataset anew as the new config says."""
+    source = datarax.load("hf:mnist", local_files_only=True)
+    other = HFSourceConfig(name="mnist", split="train[:5]", local_files_only=True)
+    copy = source.copy(config=other)
+    assert type(copy) is HFSource
+    assert (len(source), len(copy)) == (20, 5)
+
+
+def test_the_token_is_in_no_state(digits):
+    """Checkpoints carry no secrets."""
+    source = datarax.load("hf:mnist", local_files_only=True, token="hf_secret")
+    assert "hf_secret" not in str(source.get_state())
+    assert "hf_secret" not in repr(source)
+
+
 def test_load_returns_the_plugins_own_class(digits):
     """`hf:mnist` gives an HFSource whose fields know their class names."""
     source = datarax.load("hf:mnist", local_files_only=True)

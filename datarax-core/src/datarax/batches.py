@@ -1,45 +1,35 @@
 """`Batches`: passes over a source in batches, staged ahead.
 
-A piece is what is staged at once: one batch, or many where they are small, so that transfers and
-compiled calls are large. A source on the host stages in a background thread; one on the device
-dispatches ahead and needs none. The cursor moves as batches are delivered, never as they are
-staged.
+The cursor moves as batches are delivered, never as they are staged.
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import jax
 
 from datarax.core.data_source import check_size
 from datarax.errors import SourceClosedError, StateMismatchError, UnknownFieldError
-from datarax.transfer import check_divides, pad_rows
+from datarax.staging import (
+    MASK,
+    Background,
+    BatchPlan,
+    EmptyEpoch,
+    Piece,
+    Remainder,
+    Staged,
+    ahead,
+    piece_batches,
+)
+from datarax.transfer import check_divides
 
 if TYPE_CHECKING:
     from datarax.core.data_source import DataSourceModule
-
-MASK = "valid_mask"
-PIECE_BYTES = 8 * 2**20
-PIECE_BATCHES = 32
-
-Remainder = Literal["drop", "pad", "keep"]
-
-
-class Staged(NamedTuple):
-    """A batch, and how the cursor moves when it is delivered."""
-
-    batch: Any
-    elements: int
-    ends_epoch: bool
-    skipped: int
 
 
 class Batches:
@@ -72,10 +62,10 @@ class Batches:
         self._remainder = remainder
         self._sharding = sharding
         self._prefetch = prefetch
-        self._length = len(source)
+        self._length = source._known_length()
         if sharding is not None:
             check_divides(sharding, self._size, "a batch")
-            if remainder == "keep" and self._length % self._size:
+            if remainder == "keep" and self._length is not None and self._length % self._size:
                 check_divides(sharding, self._length % self._size, "the last batch")
         source._host.check_open(source._who())
         self._spec = source.element_spec()
@@ -86,7 +76,7 @@ class Batches:
             )
         self._stop_epoch: int | None = None
         self._token: object = None
-        self._pieces: Iterator[list[Staged]] | None = None
+        self._pieces: Iterator[Piece] | None = None
         self._ready: deque[Staged] = deque()
         self._closed = False
         self._done = False
@@ -100,6 +90,7 @@ class Batches:
         cursor = self._source._host.cursor
         if self._done:
             return 0
+        length = len(self._source)
         if self._token is None:
             begin = cursor.offset if cursor.resumed else 0
             epochs = self._epochs if self._stop_epoch is None else self._stop_epoch - cursor.epoch
@@ -108,7 +99,7 @@ class Batches:
             epochs = (self._stop_epoch or 0) - cursor.epoch
         if epochs <= 0:
             return 0
-        return self._count(self._length - begin) + (epochs - 1) * self._count(self._length)
+        return self._count(length - begin) + (epochs - 1) * self._count(length)
 
     def __next__(self) -> Any:
         if self._closed:
@@ -185,14 +176,8 @@ class Batches:
         self._token = cursor.begin()
         if self._stop_epoch is None:
             self._stop_epoch = cursor.epoch + self._epochs
-        plan = _Plan(
-            self._source,
-            self._size,
-            self._length,
-            self._remainder,
-            self._sharding,
-            piece_batches(self._spec, self._size),
-        )
+        many = 1 if self._sharding is not None else piece_batches(self._spec, self._size)
+        plan = BatchPlan(self._source, self._size, self._remainder, self._sharding, many)
         pieces = plan.pieces(cursor.epoch, cursor.offset, self._stop_epoch)
         if not self._prefetch:
             self._pieces = pieces
@@ -201,16 +186,17 @@ class Batches:
             self._finalizer = weakref.finalize(self, background.stop)
             self._pieces = background
         else:
-            self._pieces = _ahead(pieces, self._prefetch)
+            self._pieces = ahead(pieces, self._prefetch)
 
     def _fill(self) -> bool:
         assert self._pieces is not None
         cursor = self._source._host.cursor
         for piece in self._pieces:
-            if piece:
-                self._ready.extend(piece)
-                return True
-            cursor.finish(self._length - cursor.offset)  # an epoch without one full batch
+            if isinstance(piece, EmptyEpoch):
+                cursor.finish(piece.skipped)
+                continue
+            self._ready.extend(piece)
+            return True
         return False
 
     def _finish(self) -> None:
@@ -223,135 +209,3 @@ class Batches:
         if self._finalizer is not None:
             self._finalizer()
             self._finalizer = None
-
-
-class _Plan:
-    """What to stage, piece by piece: a generator's arguments, without the iterator itself."""
-
-    def __init__(
-        self,
-        source: DataSourceModule,
-        size: int,
-        length: int,
-        remainder: Remainder,
-        sharding: jax.sharding.Sharding | None,
-        many: int,
-    ) -> None:
-        self._source = source
-        self._size = size
-        self._length = length
-        self._remainder = remainder
-        self._sharding = sharding
-        self._many = 1 if sharding is not None else many
-
-    def pieces(self, epoch: int, offset: int, stop: int) -> Iterator[list[Staged]]:
-        while epoch < stop:
-            full, rest = divmod(self._length - offset, self._size)
-            tail = rest and self._remainder != "drop"
-            if not full and not tail:
-                yield []
-            while full:
-                count = self._many if full >= self._many else 1
-                full -= count
-                batches = self._stage(epoch, offset, self._size, count)
-                offset += count * self._size
-                piece = [
-                    Staged(batch, self._size, ends_epoch=False, skipped=0) for batch in batches
-                ]
-                if not full and not tail:
-                    piece[-1] = piece[-1]._replace(ends_epoch=True, skipped=rest)
-                yield piece
-            if tail:
-                batch = self._stage(epoch, offset, rest, 1)[0]
-                yield [Staged(batch, rest, ends_epoch=True, skipped=0)]
-            epoch, offset = epoch + 1, 0
-
-    def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
-        source = self._source
-        if self._remainder == "pad":
-            plain = source._stage(epoch, offset, size, count)
-            padded = [pad_rows(batch, self._size, MASK) for batch in plain]
-            if self._sharding is None:
-                return padded
-            return [jax.device_put(batch, self._sharding) for batch in padded]
-        if self._sharding is not None:
-            return [source._stage_sharded(epoch, offset, size, self._sharding)]
-        return source._stage(epoch, offset, size, count)
-
-
-class Background:
-    """Runs an iterator in a thread, holding `ahead` of its items ready; hands on its exception."""
-
-    def __init__(self, pieces: Iterator[Any], ahead: int) -> None:
-        self._ready: queue.Queue[tuple[str, Any]] = queue.Queue(ahead)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(
-            target=_produce,
-            args=(pieces, self._ready, self._stopped),
-            name="datarax-stage",
-            daemon=True,
-        )
-        self._thread.start()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        kind, value = self._ready.get()
-        if kind == "piece":
-            return value
-        self._ready.put((kind, value))
-        if kind == "end":
-            raise StopIteration
-        raise value
-
-    def stop(self) -> None:
-        self._stopped.set()
-        while self._thread.is_alive():
-            try:
-                self._ready.get_nowait()
-            except queue.Empty:
-                self._thread.join(0.01)
-        with contextlib.suppress(queue.Full):  # a consumer in another thread must not wait on
-            self._ready.put_nowait(("end", None))
-
-
-def _produce(
-    pieces: Iterator[Any],
-    ready: queue.Queue[tuple[str, Any]],
-    stopped: threading.Event,
-) -> None:
-    try:
-        for piece in pieces:
-            _put(ready, ("piece", piece), stopped)
-            if stopped.is_set():
-                return
-        _put(ready, ("end", None), stopped)
-    except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the consumer
-        _put(ready, ("error", error), stopped)
-
-
-def _put(
-    ready: queue.Queue[tuple[str, Any]], item: tuple[str, Any], stopped: threading.Event
-) -> None:
-    while not stopped.is_set():
-        try:
-            ready.put(item, timeout=0.05)
-        except queue.Full:
-            continue
-        return
-
-
-def _ahead(pieces: Iterator[list[Staged]], ahead: int) -> Iterator[list[Staged]]:
-    held: deque[list[Staged]] = deque()
-    for piece in pieces:
-        held.append(piece)
-        if len(held) > ahead:
-            yield held.popleft()
-    while held:
-        yield held.popleft()
-
-
-def piece_batches(spec: Any, size: int) -> int:
-    element = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(spec))
-    return max(1, min(PIECE_BATCHES, PIECE_BYTES // max(1, int(element) * size)))

@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from datarax.batches import Background, piece_batches
 from datarax.core import order
 from datarax.core.data_source import check_size
 from datarax.core.spec import batched
+from datarax.staging import Background, piece_batches
 
 if TYPE_CHECKING:
     from datarax.core.data_source import DataSourceModule
@@ -36,16 +36,17 @@ def scan_epoch(
     _refuse_tracing(carry)
     host = source._host
     host.check_open(source._who())
-    length, spec = len(source), batched(source.element_spec(), size)
+    spec = batched(source.element_spec(), size)
     carry, y_spec = _match(step, carry, spec)
 
     cursor = host.cursor
     token = cursor.begin()
     epoch, offset = cursor.epoch, cursor.offset
-    trips, skipped = divmod(length - offset, size)
     on_device = source._on_device()
     if on_device is not None:
         data, words = on_device
+        length = len(source)
+        trips, skipped = divmod(length - offset, size)
         shuffled = words is not None
         program = host.programs.get(
             ("scan", step, size),
@@ -55,11 +56,15 @@ def scan_epoch(
         carry, ys = program(carry, data, place, jnp.int32(trips))
         parts = [ys]
     else:
-        many = min(piece_batches(source.element_spec(), size), max(1, length // size))
+        known = source._known_length()
+        many = piece_batches(source.element_spec(), size)
+        if known is not None:
+            many = min(many, max(1, known // size))
         program = host.programs.get(
             ("scan", step, size), lambda: jax.jit(_one_piece(step, many, y_spec))
         )
-        carry, parts = _run_pieces(source, program, carry, (epoch, offset), (size, trips, many))
+        stacks = source._stacks(epoch, offset, size, many)
+        carry, parts, trips, skipped = _run_stacks(stacks, program, carry)
     ys = _join(parts, y_spec, trips)
     cursor.check(token)
     cursor.deliver(trips * size)
@@ -67,31 +72,21 @@ def scan_epoch(
     return carry, ys
 
 
-def _run_pieces(
-    source: DataSourceModule,
-    program: Callable[..., Any],
-    carry: Any,
-    place: tuple[int, int],
-    shape: tuple[int, int, int],
-) -> tuple[Any, list[Any]]:
-    epoch, offset = place
-    size, trips, many = shape
-
-    def pieces() -> Iterator[tuple[Any, int]]:
-        for first in range(0, trips, many):
-            count = min(many, trips - first)
-            begin = offset + first * size
-            yield source._stage_stack(epoch, begin, size, count, many), count
-
-    parts = []
-    background = Background(pieces(), 1)
+def _run_stacks(
+    stacks: Iterator[tuple[Any, int, int]], program: Callable[..., Any], carry: Any
+) -> tuple[Any, list[Any], int, int]:
+    parts, trips, skipped = [], 0, 0
+    background = Background(stacks, 1)
     try:
-        for stacked, count in background:
-            carry, ys = program(carry, stacked, jnp.int32(count))
-            parts.append(ys)
+        for stacked, count, rest in background:
+            skipped = rest
+            if count:
+                carry, ys = program(carry, stacked, jnp.int32(count))
+                parts.append(ys)
+                trips += count
     finally:
         background.stop()
-    return carry, parts
+    return carry, parts, trips, skipped
 
 
 def _whole_pass(

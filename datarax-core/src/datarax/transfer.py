@@ -20,7 +20,7 @@ Placement = Any
 """A `jax.Device`, a `jax.sharding.Sharding`, or None for the default device."""
 
 
-def to_device(columns: HostBatch, placement: Placement = None) -> dict[str, jax.Array]:
+def to_device(columns: Mapping[str, Any], placement: Placement = None) -> dict[str, jax.Array]:
     """Return host columns as jax arrays, in one transfer."""
     moved: dict[str, jax.Array] = jax.device_put(dict(columns), placement)
     return moved
@@ -45,22 +45,35 @@ def split_rows(columns: dict[str, jax.Array], size: int, count: int) -> list[dic
 
 def assemble(
     sharding: jax.sharding.Sharding,
-    size: int,
+    total: int,
+    valid: int,
     spec: Mapping[str, jax.ShapeDtypeStruct],
     read_rows: Callable[[NDArray[np.int64]], HostBatch],
+    mask: str | None = None,
 ) -> dict[str, jax.Array]:
-    """Return a global batch of `size` rows, of which this process reads only its devices' rows.
+    """Return a global batch, of which this process reads only its own devices' rows.
 
     Args:
         sharding: How every leaf lies, by its leading dimension.
-        size: Rows of the global batch.
+        total: Rows of the global batch.
+        valid: Rows of it that are read; those behind them are zeros.
         spec: The spec of one element.
-        read_rows: Returns the host columns of the batch's rows at these offsets, ascending.
+        read_rows: Returns the host columns of the rows at these offsets, ascending.
+        mask: The name of a boolean leaf that is True for the rows read, or None for no such leaf.
     """
-    shapes = {name: (size, *leaf.shape) for name, leaf in spec.items()}
-    rows = _local_rows(sharding, shapes, size)
-    columns = read_rows(rows)
-    starts = np.full(size, -1, np.int64)
+    shapes = {name: (total, *leaf.shape) for name, leaf in spec.items()}
+    rows = _local_rows(sharding, shapes, total)
+    read = rows[rows < valid]
+    columns = {name: np.zeros((len(rows), *leaf.shape), leaf.dtype) for name, leaf in spec.items()}
+    if len(read) == len(rows):
+        columns = dict(read_rows(read))
+    elif len(read):
+        for name, column in read_rows(read).items():
+            columns[name][: len(read)] = column
+    if mask is not None:
+        shapes[mask] = (total,)
+        columns[mask] = rows < valid
+    starts = np.full(total, -1, np.int64)
     starts[rows] = np.arange(len(rows))
 
     def shard(name: str, index: tuple[slice, ...]) -> NDArray[Any]:
@@ -74,7 +87,7 @@ def assemble(
 
     return {
         name: jax.make_array_from_callback(
-            shape, sharding, functools.partial(shard, name), dtype=spec[name].dtype
+            shape, sharding, functools.partial(shard, name), dtype=columns[name].dtype
         )
         for name, shape in shapes.items()
     }

@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import tqdm
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, by its docs
 
 from datarax.errors import DataraxError, UnknownDatasetError, nearest
 from datarax_hf.cache import Snapshot, hub_cache, repo_folder, write_ref
@@ -42,7 +42,7 @@ class Hub:
     """One Hub, as the environment and the config name it."""
 
     def __init__(self, config: HFSourceConfig) -> None:
-        self._endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+        self._endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
         self._token = config.token
         self._cache = hub_cache(config.cache_dir)
 
@@ -150,13 +150,13 @@ class Hub:
         return None
 
 
-class _Bar(tqdm):  # type: ignore[misc]  # tqdm ships no types
+class _Bar(tqdm):
     """The client's progress bar on a terminal; silent elsewhere."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         if not sys.stderr.isatty():
             options["disable"] = True
-        super().__init__(*args, **options)
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # tqdm has no types
 
 
 def _known(name: str) -> tuple[str, ...]:

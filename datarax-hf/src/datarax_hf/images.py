@@ -32,6 +32,9 @@ _CHANNELS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "F": (np.float32, ()),
 }
 _PNG_MODES = {(8, 0): "L", (8, 2): "RGB", (8, 4): "LA", (8, 6): "RGBA", (16, 0): "I;16"}
+_PLAIN_HEADERS = {"BMP", "GIF", "JPEG", "PNG", "WEBP"}
+_TURNING = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+_TURNING_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
@@ -75,8 +78,7 @@ class ImageDecoder:
         quick = _png_form(encoded)
         if quick is None:
             with _told(where), _open(encoded, where) as image:
-                turned = image.getexif().get(_ORIENTATION, 1) in {5, 6, 7, 8}
-                width, height = image.size[::-1] if turned else image.size
+                width, height = image.size[::-1] if _turn(image) >= 5 else image.size
                 quick = ImageForm(_plain_mode(image), height, width)
         height, width = self.size or (quick.height, quick.width)
         return ImageForm(self.mode or quick.mode, height, width)
@@ -91,7 +93,7 @@ class ImageDecoder:
 
         with _told(where), _open(encoded, where) as image:
             upright: Image.Image = image
-            if image.getexif().get(_ORIENTATION, 1) != 1:
+            if _turn(image) != 1:
                 upright = ImageOps.exif_transpose(image)
             mode = self.mode or _plain_mode(upright)
             if upright.mode != mode:
@@ -113,15 +115,25 @@ def is_image(encoded: bytes) -> bool:
 def _png_form(encoded: bytes) -> ImageForm | None:
     """Return the form of a common kind of PNG from its first bytes; None leaves it to Pillow.
 
-    A PNG may carry an orientation and a palette, which Pillow reads; those are left to it too.
+    Palettes, and what may carry an orientation, are left to it too.
     """
-    if not encoded.startswith(_PNG) or b"eXIf" in encoded[:4096] or len(encoded) < 33:
+    if not encoded.startswith(_PNG):
+        return None
+    head = encoded[: encoded.find(b"IDAT")]
+    if len(head) < 33 or any(mark in head for mark in _TURNING_PNG):
         return None
     mode = _PNG_MODES.get((encoded[24], encoded[25]))
     width, height = int.from_bytes(encoded[16:20]), int.from_bytes(encoded[20:24])
     if mode is None or width * height > 2**20 or width * height == 0:
         return None
     return ImageForm(mode, height, width)
+
+
+def _turn(image: Image) -> int:
+    """Return the orientation that the header states, from 1 to 8; 1 is upright."""
+    if image.format in _PLAIN_HEADERS and not any(key in image.info for key in _TURNING):
+        return 1
+    return int(image.getexif().get(_ORIENTATION, 1))
 
 
 def _plain_mode(image: Image) -> str:

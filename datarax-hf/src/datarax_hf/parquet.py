@@ -55,6 +55,7 @@ class Shards:
             for number, footer in self._footers.items()
             for group in range(footer.num_row_groups)
         ]
+        self._nulls = self._count_nulls()
         self._groups = tuple((number, group) for number, group, _ in groups)
         self._ends = np.cumsum(np.array([rows for _, _, rows in groups], np.int64))
         self._begins = self._ends - np.array([rows for _, _, rows in groups], np.int64)
@@ -76,17 +77,19 @@ class Shards:
         )
 
     def nulls(self, column: str) -> int | None:
-        """Return how many values of a column are null, or None where the footers do not say."""
+        """Return how many values of a column are null, or None where the footers do not say.
+
+        Args:
+            column: A column, or a part of one as "image.bytes".
+        """
+        if column in self._nulls:
+            return self._nulls[column]
         total = 0
-        for number, group in self._groups:
-            footer = self._footers[number].row_group(group)
-            for leaf in range(footer.num_columns):
-                chunk = footer.column(leaf)
-                if chunk.path_in_schema.startswith(f"{column}.") or chunk.path_in_schema == column:
-                    statistics = chunk.statistics
-                    if statistics is None or not statistics.has_null_count:
-                        return None
-                    total += statistics.null_count
+        for leaf, count in self._nulls.items():
+            if leaf.startswith(f"{column}."):
+                if count is None:
+                    return None
+                total += count
         return total
 
     def pieces(
@@ -134,6 +137,20 @@ class Shards:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_footers": {}}
+
+    def _count_nulls(self) -> dict[str, int | None]:
+        """Return the nulls of each leaf column in all row groups; None where one does not say."""
+        counts: dict[str, int | None] = {}
+        for footer in self._footers.values():
+            for group in map(footer.row_group, range(footer.num_row_groups)):
+                for chunk in map(group.column, range(group.num_columns)):
+                    leaf, statistics = chunk.path_in_schema, chunk.statistics
+                    before = counts.get(leaf, 0)
+                    known = statistics is not None and statistics.has_null_count
+                    counts[leaf] = (
+                        before + statistics.null_count if known and before is not None else None
+                    )
+        return counts
 
     def _check_names(self, schema: pa.Schema) -> None:
         if len(set(schema.names)) < len(schema.names):

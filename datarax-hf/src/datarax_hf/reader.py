@@ -24,6 +24,7 @@ from datarax_hf.recent import RecentColumns
 
 HELD_BYTES = 256 * 2**20
 HEADERS_AT_ONCE = 256
+_NULL_IMAGES = "some of its images are null"
 _PLAIN = {"sequence": SequenceColumn, "object": ObjectColumn}
 
 
@@ -200,13 +201,22 @@ class HFReader(ColumnarReader):
         return False
 
     def _settled(self, column: ImageColumn) -> Field:
-        """Return the field of an image column: an array only where every header agrees."""
+        """Return the field of an image column: an array only where every header agrees.
+
+        Where both mode and size were asked for, all images have one form and no header is read.
+        """
+        mode, size = column.decoder.mode, column.decoder.size
+        if mode is not None and size is not None and self._shards.records:
+            if self._shards.nulls(f"{column.name}.bytes"):
+                return Field.host_only(_NULL_IMAGES)
+            asked = ImageForm(mode, *size)
+            return Field.array(asked.dtype, asked.shape)
         form: ImageForm | None = None
         for group in range(len(self._shards)):
             where = self._shards.where(group)
             for row, encoded in enumerate(self._encoded(group, column)):
                 if encoded is None:
-                    return Field.host_only("some of its images are null")
+                    return Field.host_only(_NULL_IMAGES)
                 found = column.decoder.form(
                     encoded,
                     lambda: f"{where}, row {row}, column {column.name!r}",  # noqa: B023

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from datarax.errors import IntegerRangeError
+
 Element = Mapping[str, Any]
 _HOST_ONLY = (str, bytes, list, tuple, type(None))
 
@@ -28,7 +30,8 @@ class Batch(dict[str, Any]):
             elements: At least one element; all have the same keys, shapes and dtypes.
 
         Raises:
-            ValueError: If there is none, or two differ; the text names the field.
+            ValueError: If there is none, two differ, or an integer does not fit its array; the
+                text names the field.
         """
         if not elements:
             raise ValueError("a batch is made of one element or more, got none")
@@ -62,13 +65,30 @@ def _stack(elements: Sequence[Element], path: tuple[str, ...]) -> dict[str, Any]
                 f"{sorted(first)}; a batch is made of elements with the same fields"
             )
     stacked: dict[str, Any] = {}
-    for name, value in first.items():
+    for name in first:
         values = [element[name] for element in elements]
-        if isinstance(value, Mapping):
-            stacked[name] = _stack(values, (*path, name))
-        elif not isinstance(value, _HOST_ONLY):
-            stacked[name] = _stack_leaf(".".join((*path, name)), values)
+        at = (*path, name)
+        kind = _kind(".".join(at), values)
+        if kind is dict:
+            stacked[name] = _stack(values, at)
+        elif kind is not None:
+            stacked[name] = _stack_leaf(".".join(at), values)
     return stacked
+
+
+def _kind(name: str, values: Sequence[Any]) -> type[Any] | None:
+    """Return what a field holds in every element: dict, jax.Array, or None where host-only."""
+    kinds = [
+        dict if isinstance(value, Mapping) else None if isinstance(value, _HOST_ONLY) else jax.Array
+        for value in values
+    ]
+    for row, kind in enumerate(kinds):
+        if kind is not kinds[0]:
+            raise ValueError(
+                f"{name!r} is {type(values[row]).__name__} in element {row} and "
+                f"{type(values[0]).__name__} in element 0; leave the field out, or make them alike"
+            )
+    return kinds[0]
 
 
 def _stack_leaf(name: str, values: Sequence[Any]) -> Any:
@@ -77,11 +97,30 @@ def _stack_leaf(name: str, values: Sequence[Any]) -> Any:
         raise ValueError(
             f"{name!r} has the shapes {sorted(shapes)} in one batch; leave the field out, or pad it"
         )
-    arrays = [jnp.asarray(value) for value in values]
+    arrays = [_array(name, value) for value in values]
     dtypes = {array.dtype for array in arrays}
     if len(dtypes) > 1:
         raise ValueError(
             f"{name!r} has the dtypes {sorted(map(str, dtypes))} in one batch; "
             "elements of a batch have one dtype for each field"
         )
-    return jnp.stack(arrays).astype(arrays[0].dtype)  # a dtype named is no longer weak
+    return jnp.stack(arrays)
+
+
+def _array(name: str, value: Any) -> jax.Array:
+    if isinstance(value, int | np.generic | np.ndarray) and not _fits(np.asarray(value)):
+        raise IntegerRangeError(
+            f"{name!r} holds {value!r}, which does not fit 32 bits; switch jax_enable_x64 on, "
+            "or leave the field out"
+        )
+    return jnp.asarray(value)
+
+
+def _fits(values: np.ndarray[Any, Any]) -> bool:
+    if values.dtype.kind == "O":  # an integer beyond 64 bits
+        return False
+    dtype = jax.dtypes.canonicalize_dtype(values.dtype)
+    if values.dtype.kind not in "iu" or dtype == values.dtype or not values.size:
+        return True
+    bounds = np.iinfo(dtype)
+    return bool(bounds.min <= values.min() and values.max() <= bounds.max)

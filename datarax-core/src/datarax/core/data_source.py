@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from datarax.core.batch import Batch
 from datarax.core.config import StructuralConfig
 from datarax.core.host import Host, HostAttribute, HostSlot
 from datarax.core.state import check_tree
@@ -384,8 +385,26 @@ class DataSourceModule(HostSlot, StructuralModule):
         position = epoch * len(self) + offset
         return [self.get_batch_at(position + size * i, size) for i in range(count)]
 
+    def _stacks(
+        self, epoch: int, offset: int, size: int, many: int
+    ) -> Iterator[tuple[Any, int, int]]:
+        """Yield an epoch's full batches from `offset` on, stacked in pieces.
+
+        Yields:
+            Leaves of shape (many, size, ...), the number of batches in them, the rest being
+            anything, and after the last the elements that fill none.
+        """
+        full, rest = divmod(len(self) - offset, size)
+        if not full:
+            yield None, 0, rest
+        while full:
+            count = min(many, full)
+            full -= count
+            stacked = self._stage_stack(epoch, offset, size, count, many)
+            offset += count * size
+            yield stacked, count, 0 if full else rest
+
     def _stage_stack(self, epoch: int, offset: int, size: int, count: int, capacity: int) -> Any:
-        """Return `count` batches stacked, leaves of shape (capacity, size, ...), the rest zeros."""
         batches = self._stage(epoch, offset, size, count)
         blank = jax.tree.map(jnp.zeros_like, batches[0])
         return jax.tree.map(
@@ -396,13 +415,29 @@ class DataSourceModule(HostSlot, StructuralModule):
         """Return the data that lies on the device and the order's words, or None."""
         return None
 
-    def _stage_sharded(
-        self, epoch: int, offset: int, size: int, sharding: jax.sharding.Sharding
-    ) -> Any:
-        """Return one batch laid out as `sharding` says."""
-        from datarax.transfer import to_device
+    def _row_reader(self, epoch: int, offset: int, size: int) -> Callable[[Any], Any]:
+        """Return what reads the host columns of some rows of one batch."""
+        batch = jax.tree.map(np.asarray, self._stage(epoch, offset, size, 1)[0])
+        return lambda rows: {name: leaf[rows] for name, leaf in batch.items()}
 
-        return to_device(self._stage(epoch, offset, size, 1)[0], sharding)
+    def _is_forward_only(self) -> bool:
+        """Return whether passes can only go on, and never begin at an offset."""
+        return not self.supports_indexed_access()
+
+    def _stream_batches(
+        self, epoch: int, offset: int, size: int, many: int
+    ) -> Iterator[tuple[Any, int]]:
+        """Yield an epoch's batches from `offset` on and their elements; the last may be smaller."""
+        del many
+        held: list[Any] = []
+        for piece in self._elements(epoch, offset):
+            for element in piece:
+                held.append(element)
+                if len(held) == size:
+                    yield dict(Batch.from_elements(held)), size
+                    held = []
+        if held:
+            yield dict(Batch.from_elements(held)), len(held)
 
     def _stages_in_background(self) -> bool:
         """Return whether staging works on the host, and so is worth a thread."""

@@ -188,7 +188,8 @@ def _with_plan(info: DatasetInfo, config: Any, who: str) -> DatasetInfo:
     layout = Layout.of(
         info.fields, names, x64=x64_enabled(), pad=config.pad, overflow=config.overflow
     )
-    plan = choose_mode(config, layout, info.records, who)
+    streams = config.mode == "streaming"
+    plan = choose_mode(config, layout, info.records, who, streams=streams)
     fields = {name: info.fields[name] for name in names}
     return dataclasses.replace(info, fields=fields, plan=plan, bytes=plan.bytes)
 

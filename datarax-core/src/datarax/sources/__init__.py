@@ -19,6 +19,7 @@ from datarax.sources.reader import (
     Reader,
     Record,
     RecordReader,
+    StreamReader,
 )
 from datarax.sources.splits import SplitReader, SplitTerm, choose_split, parse_split
 
@@ -54,6 +55,7 @@ __all__ = [
     "SourceConfig",
     "SplitReader",
     "SplitTerm",
+    "StreamReader",
     "choose_split",
     "parse_split",
 ]

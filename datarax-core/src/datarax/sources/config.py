@@ -44,6 +44,8 @@ class SourceConfig(StructuralConfig):
         placement: A `jax.Device` or `jax.sharding.Sharding` for eager data.
         pad: Widths, by field, that make text, bytes and ragged fields arrays.
         overflow: What happens to a value longer than its `pad` width: "error" or "cut".
+        shuffle_window: Records that are permuted together when a stream is shuffled; None is
+            10,000. Other modes shuffle fully and refuse it.
         cache_limit: Bytes of decoded records that `cacheable=True` keeps on the host.
 
     Raises:
@@ -62,6 +64,7 @@ class SourceConfig(StructuralConfig):
     placement: Any = None
     pad: Mapping[str, int] | None = None
     overflow: Literal["error", "cut"] = "error"
+    shuffle_window: int | None = None
     cache_limit: int = 2**30
 
     def __post_init__(self) -> None:
@@ -89,6 +92,8 @@ class SourceConfig(StructuralConfig):
             if limit < 0:
                 raise ValueError(f"{name} is a number of bytes, 0 or more, got {limit}")
             object.__setattr__(self, name, limit)
+        if self.shuffle_window is not None and _integer("shuffle_window", self.shuffle_window) < 1:
+            raise ValueError(f"shuffle_window is 1 record or more, got {self.shuffle_window}")
         if self.include_keys is not None and self.exclude_keys is not None:
             raise ValueError(
                 f"include_keys={self.include_keys!r} and exclude_keys={self.exclude_keys!r} "

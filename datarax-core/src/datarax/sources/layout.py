@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError, IntegerRangeError, UnknownFieldError, ValueTooLongError
 from datarax.sources.fields import Field, Ragged
-from datarax.sources.reader import BufferReader, Indices, Reader
+from datarax.sources.reader import BufferReader, Columns, Indices, Reader
 from datarax.sources.splits import read_columns
 
 ALIGNMENT = 64
@@ -125,21 +125,28 @@ class Layout:
         wanted = tuple(dict.fromkeys(leaf.field for leaf in rest))
         if not wanted:
             return
-        columns = read_columns(reader, indices, wanted)
-        for leaf in rest:
+        self.fill(read_columns(reader, indices, wanted), out, rest)
+
+    def of_columns(self, columns: Columns, rows: int) -> dict[str, NDArray[Any]]:
+        """Return the leaves of columns that are read already, as `read` does."""
+        out = {leaf.name: aligned_empty((rows, *leaf.shape), leaf.dtype) for leaf in self.leaves}
+        self.fill(columns, out, self.leaves)
+        return out
+
+    def fill(
+        self, columns: Columns, out: Mapping[str, NDArray[Any]], leaves: Sequence[Leaf]
+    ) -> None:
+        """Fill the buffers of `leaves` from stored columns, converted and checked."""
+        widths = {leaf.field: leaf.shape[0] for leaf in self.leaves if leaf.kind == "padded"}
+        for leaf in leaves:
             column = columns[leaf.field]
             if leaf.kind == "array":
                 self._convert(leaf, column, out[leaf.name])
             elif leaf.kind == "padded":
                 self._pad(leaf, column, out[leaf.name])
             else:
-                width = next(
-                    other.shape[0]
-                    for other in self.leaves
-                    if other.field == leaf.field and other.kind == "padded"
-                )
                 lengths = [len(_sequence(self.stored[leaf.field], value)) for value in column]
-                out[leaf.name][...] = np.minimum(lengths, width)
+                out[leaf.name][...] = np.minimum(lengths, widths[leaf.field])
 
     def host_values(self, reader: Reader, indices: Indices) -> Mapping[str, Sequence[Any]]:
         """Return the host-only fields of the records at `indices`, each as a sequence."""

@@ -8,8 +8,10 @@ from typing import Any
 from flax import nnx
 
 from datarax.sources.memory_reader import MemoryReader, MemorySourceConfig, as_memory_reader
+from datarax.sources.reader import Reader
 from datarax.sources.source import ReaderSource
 from datarax.sources.splits import SplitReader, choose_split
+from datarax.sources.streaming import IndexedStream
 
 SPLIT = "train"
 
@@ -46,8 +48,16 @@ class MemorySource(ReaderSource):
             for term in choose_split(config.split, (SPLIT,), dataset="memory:")
         ]
         whole = parts == [(stored, (0, len(stored)))]
-        reader = stored if whole else SplitReader(parts, identity={"split": str(config.split)})
-        super().__init__(config, reader, uri="memory:", rngs=rngs, name=name)
+        reader: Reader = stored
+        if not whole:
+            reader = SplitReader(parts, identity={"split": str(config.split)})
+        super().__init__(
+            config,
+            IndexedStream(reader) if config.mode == "streaming" else reader,
+            uri="memory:",
+            rngs=rngs,
+            name=name,
+        )
         self._host.stored = stored
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 from datarax.errors import UnknownOptionError
 from datarax.registry.info import DatasetInfo, SplitInfo
-from datarax.registry.plugin import INDEXED, PluginInfo, hookimpl
+from datarax.registry.plugin import INDEXED, Capability, PluginInfo, hookimpl
 from datarax.registry.uri import SourceURI
 from datarax.sources.memory_reader import MemoryReader, MemorySourceConfig
 from datarax.sources.splits import choose_split
@@ -21,7 +21,7 @@ class MemoryPlugin:
         return PluginInfo(
             summary="Arrays and records in memory.",
             config=MemorySourceConfig,
-            capabilities=INDEXED,
+            capabilities=INDEXED | {Capability.STREAMING, Capability.WINDOW_SHUFFLE},
             data_options=("data",),
             needs_target=False,
         )

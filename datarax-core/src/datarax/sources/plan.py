@@ -15,44 +15,78 @@ class Plan:
     """How a source holds its data.
 
     Attributes:
-        mode: "eager" or "lazy".
-        bytes: Bytes of all its arrays, decoded.
+        mode: "eager", "lazy" or "streaming".
+        bytes: Bytes of all its arrays, decoded; None where its records are not counted.
         bytes_per_device: Those of them that one device holds when eager.
         why: The reason, as a clause.
     """
 
-    mode: Literal["eager", "lazy"]
-    bytes: int
-    bytes_per_device: int
+    mode: Literal["eager", "lazy", "streaming"]
+    bytes: int | None
+    bytes_per_device: int | None
     why: str
 
     def __str__(self) -> str:
-        return f"{self.mode}, {readable_bytes(self.bytes)} ({self.why})"
+        held = "size unknown" if self.bytes is None else readable_bytes(self.bytes)
+        return f"{self.mode}, {held} ({self.why})"
 
 
-def choose_mode(config: SourceConfig, layout: Layout, size: int, who: str) -> Plan:
-    """Return the plan of an indexed source.
+def choose_mode(
+    config: SourceConfig, layout: Layout, size: int | None, who: str, *, streams: bool
+) -> Plan:
+    """Return the plan of a source.
+
+    Args:
+        config: Its options.
+        layout: What it emits.
+        size: Its records, None where a stream does not know them.
+        who: Its name, for messages.
+        streams: Whether its reader is a `StreamReader`, which goes forward only.
 
     Raises:
-        ValueError: If the mode is "streaming", which indexed readers do not offer, or `placement`
-            is given where no data is placed.
+        ValueError: If the reader does not offer the mode, or an option has no meaning in it.
     """
-    total = layout.element_bytes * size
-    share = _share(config.placement, size, total)
+    plan = _forward(config, layout, size, who) if streams else _indexed(config, layout, size, who)
+    if plan.mode != "eager" and config.placement is not None:
+        raise ValueError(
+            f"placement is where eager data lies, and mode={plan.mode!r} ({plan.why}) holds none; "
+            "leave it out, or lay batches out with batches(sharding=...)"
+        )
+    if plan.mode == "streaming" and config.cacheable:
+        raise ValueError(
+            f"cacheable=True keeps decoded records, and {who} streams, which holds none; leave it "
+            "out, or take mode='lazy' where its reader reads by index"
+        )
+    if config.shuffle_window is not None and not (plan.mode == "streaming" and config.shuffle):
+        raise ValueError(
+            f"shuffle_window={config.shuffle_window} is for shuffle=True while streaming; this "
+            f"source is {plan.mode}, shuffle={config.shuffle}: leave it out"
+        )
+    return plan
+
+
+def _forward(config: SourceConfig, layout: Layout, size: int | None, who: str) -> Plan:
+    if config.mode in ("eager", "lazy"):
+        raise ValueError(
+            f"{who} goes forward only, and mode={config.mode!r} reads by index; "
+            "take mode='streaming' or 'auto'"
+        )
+    total = None if size is None else layout.element_bytes * size
+    why = "as asked" if config.mode == "streaming" else "its reader goes forward only"
+    return Plan("streaming", total, 0, why)
+
+
+def _indexed(config: SourceConfig, layout: Layout, size: int | None, who: str) -> Plan:
     if config.mode == "streaming":
         raise ValueError(
-            f"{who} cannot stream: its reader reads by index, in the modes 'eager' and 'lazy'; "
-            "mode='lazy' holds nothing but the rows asked for"
+            f"{who} cannot stream: its reader reads by index, in the modes 'eager' and 'lazy', "
+            "which also shuffle fully; mode='lazy' holds nothing but the rows asked for"
         )
-    if config.mode == "eager":
-        return Plan("eager", total, share, "as asked")
-    if config.mode == "lazy":
-        if config.placement is not None:
-            raise ValueError(
-                "placement is where eager data lies, and mode='lazy' holds none; leave it out, or "
-                "lay batches out with batches(sharding=...)"
-            )
-        return Plan("lazy", total, share, "as asked")
+    assert size is not None
+    total = layout.element_bytes * size
+    share = _share(config.placement, size, total) if config.mode != "lazy" else total
+    if config.mode in ("eager", "lazy"):
+        return Plan("eager" if config.mode == "eager" else "lazy", total, share, "as asked")
     limit = readable_bytes(config.eager_limit)
     if not layout.leaves:
         return Plan("lazy", total, share, "no field is an array")

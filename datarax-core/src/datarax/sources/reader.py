@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import abc
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -69,6 +69,26 @@ class BufferReader(Protocol):
     """
 
     def read_into(self, indices: Indices, out: Mapping[str, NDArray[Any]], /) -> None: ...
+
+
+@runtime_checkable
+class StreamReader(Protocol):
+    """A reader that goes forward only, shard by shard.
+
+    `shards` has the number of records of each shard, None where it is not known. `stream(shard,
+    offset, names)` yields the columns `names` of a shard's records from `offset` on, in pieces of
+    one record or more, as `ColumnReader.read` returns them.
+    """
+
+    @property
+    def fields(self) -> Mapping[str, Field]: ...
+
+    @property
+    def shards(self) -> Sequence[int | None]: ...
+
+    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]: ...
+
+    def close(self) -> None: ...
 
 
 @runtime_checkable

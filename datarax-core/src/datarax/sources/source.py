@@ -8,7 +8,7 @@ Lazy, nothing is held: a batch is one read of its rows, under tracing by a host 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -23,17 +23,28 @@ from datarax.core.config import DataraxModuleConfig
 from datarax.core.data_source import DataSourceModule, check_size, check_start
 from datarax.core.host import Host, HostRef, SharedReader
 from datarax.core.spec import layout_spec, struct, x64_enabled
-from datarax.errors import EmptyDatasetError, HostOnlyFieldError
+from datarax.errors import (
+    EmptyDatasetError,
+    HostOnlyFieldError,
+    NotSupportedError,
+    UnknownLengthError,
+)
 from datarax.scan import take_rows
 from datarax.sources.caching import CachingReader
 from datarax.sources.config import SourceConfig
 from datarax.sources.eager import load_columns
 from datarax.sources.layout import Layout, aligned_empty
 from datarax.sources.plan import Plan, choose_mode
-from datarax.sources.reader import Reader, check_index
+from datarax.sources.reader import Columns, Reader, StreamReader, check_index
 from datarax.sources.selected import SelectedReader
 from datarax.sources.source_state import fingerprint, read_state, write_state
-from datarax.transfer import assemble, to_batches, to_device
+from datarax.sources.streaming import (
+    DEFAULT_WINDOW,
+    rechunked,
+    stream_columns,
+    stream_length,
+)
+from datarax.transfer import to_batches, to_device
 
 PIECE_ROWS = 1024
 PIECE_BYTES = 2**22
@@ -43,12 +54,25 @@ PIECE_BYTES = 2**22
 class Facts:
     """What a source found out at construction: N, what it emits, how, and where from."""
 
-    size: int
+    size: int | None
     layout: Layout
     plan: Plan
     uri: str
     identity: Mapping[str, str]
     words: Any
+
+    @property
+    def length(self) -> int:
+        """N, where it is known.
+
+        Raises:
+            UnknownLengthError: A NotImplementedError, if it is not.
+        """
+        if self.size is None:
+            raise UnknownLengthError(
+                f"{self.uri} streams, and nothing says how many records it has; iterate over it"
+            )
+        return self.size
 
 
 class ReaderSource(DataSourceModule):
@@ -56,7 +80,7 @@ class ReaderSource(DataSourceModule):
 
     Args:
         config: A `SourceConfig`.
-        reader: A `Reader`; the source closes it.
+        reader: A `Reader`, or for mode "streaming" a `StreamReader`; the source closes it.
         uri: What is read, for messages and for the fingerprint of saved states.
         rngs: Supplies the seed, once, where a shuffled source was given none.
         name: A name for messages and `repr`.
@@ -72,7 +96,7 @@ class ReaderSource(DataSourceModule):
     def __init__(
         self,
         config: SourceConfig,
-        reader: Reader,
+        reader: Reader | StreamReader,
         *,
         uri: str = "",
         rngs: nnx.Rngs | None = None,
@@ -90,7 +114,7 @@ class ReaderSource(DataSourceModule):
         )
         facts = self._facts
         self._data = nnx.data(
-            load_columns(facts.layout, self.reader, facts.size, self.config.placement, facts.uri)
+            load_columns(facts.layout, self.reader, facts.length, self.config.placement, facts.uri)
             if facts.plan.mode == "eager"
             else {}
         )
@@ -108,23 +132,24 @@ class ReaderSource(DataSourceModule):
         return dict(self._facts.layout.host_only)
 
     def __len__(self) -> int:
-        return self._facts.size
+        return self._facts.length
 
     def element_spec(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Return the arrays of one element; host-only fields (`host_only`) are not among them."""
         return layout_spec(self._facts.layout)
 
     def supports_indexed_access(self) -> bool:
-        """Return True: every reader reads by index."""
-        return True
+        """Return whether rows are read by index: in every mode but "streaming"."""
+        return self._facts.plan.mode != "streaming"
 
     def __repr__(self) -> str:
         facts = self._facts
         fields = [f"{leaf.name}: {leaf.dtype}{list(leaf.shape)}" for leaf in facts.layout.leaves]
         fields += [f"{name}: host-only" for name in facts.layout.host_only]
+        count = "unknown" if facts.size is None else f"{facts.size:,}"
         shuffled = f", shuffled (seed {self.config.seed or 0})" if self.config.shuffle else ""
         return (
-            f"{type(self).__name__}({facts.uri!r}, {facts.size:,} records, {facts.plan}{shuffled}; "
+            f"{type(self).__name__}({facts.uri!r}, {count} records, {facts.plan}{shuffled}; "
             f"{', '.join(fields)})"
         )
 
@@ -135,7 +160,8 @@ class ReaderSource(DataSourceModule):
     def __getitem__(self, index: int) -> dict[str, Any]:
         facts = self._facts
         self._host.check_open(self._who())
-        row = check_index(index, facts.size)
+        self._check_indexed("s[i]")
+        row = check_index(index, facts.length)
         if self._data:
             element = dict(_row(self._data, np.int32(row)))
         else:
@@ -165,26 +191,28 @@ class ReaderSource(DataSourceModule):
             A dict of arrays of shape (size, *shape), as `element_spec` says.
 
         Raises:
+            NotImplementedError: In mode "streaming".
             TypeError: If start, size or key is of another type.
             ValueError: If start is negative, size is below 1, or no field has a fixed shape.
         """
         count = check_size(size)
         facts = self._facts
         self._host.check_open(self._who())
+        self._check_indexed("get_batch_at")
         self._check_arrays()
         words = self._words(key)
         traced = isinstance(start, jax.core.Tracer) or isinstance(words, jax.core.Tracer)
         if not traced:
-            epoch, offset = divmod(check_start(start), facts.size)
+            epoch, offset = divmod(check_start(start), facts.length)
             words = None if words is None else np.asarray(words, np.uint32)
             if self._data:
                 place = order.place_words(words, epoch, offset)
-                return _gather(self._data, place, facts.size, count, words is not None)
-            indices = order.positions(words, facts.size, epoch, offset, count)
+                return _gather(self._data, place, facts.length, count, words is not None)
+            indices = order.positions(words, facts.length, epoch, offset, count)
             return to_device(facts.layout.read(self.reader, indices))
         start = _traced_start(start)
         if self._data:
-            return _gather_traced(self._data, words, start, facts.size, count)
+            return _gather_traced(self._data, words, start, facts.length, count)
         return self._callback(start, words, count)
 
     def _callback(self, start: Any, words: Any, count: int) -> Any:
@@ -199,6 +227,13 @@ class ReaderSource(DataSourceModule):
     def _host_ref(self) -> HostRef:
         ref: HostRef = self.__dict__["_host"]
         return ref
+
+    def _check_indexed(self, what: str) -> None:
+        if self._is_forward_only():
+            raise NotSupportedError(
+                f"{self._facts.uri or self._who()} streams, forward only, and has no {what}; "
+                "iterate, or load it with mode='lazy' or 'eager' where its reader reads by index"
+            )
 
     def _check_arrays(self) -> None:
         facts = self._facts
@@ -219,25 +254,36 @@ class ReaderSource(DataSourceModule):
         return not self._data
 
     def _elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
+        return (
+            self._streamed_elements(epoch, offset)
+            if self._is_forward_only()
+            else self._indexed_elements(epoch, offset)
+        )
+
+    def _streamed_elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
+        layout = self._facts.layout
+        names = [leaf.name for leaf in layout.leaves]
+        for columns in rechunked(self._columns(epoch, offset), PIECE_ROWS):
+            rows = len(next(iter(columns.values())))
+            batch = to_device(layout.of_columns(columns, rows)) if names else {}
+            yield _unstacked(names, batch, {name: columns[name] for name in layout.host_only})
+
+    def _indexed_elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
         facts = self._facts
         layout, words = facts.layout, self._words(None)
         names = [leaf.name for leaf in layout.leaves]
         rows = max(1, min(PIECE_ROWS, PIECE_BYTES // max(1, layout.element_bytes)))
-        while offset < facts.size:
-            count = min(rows, facts.size - offset)
-            indices = order.positions(words, facts.size, epoch, offset, count)
-            columns: list[Sequence[Any]] = []
+        while offset < facts.length:
+            count = min(rows, facts.length - offset)
+            indices = order.positions(words, facts.length, epoch, offset, count)
+            batch: Mapping[str, Any] = {}
             if names:
                 if self._data:
                     place = order.place_words(words, epoch, offset)
-                    batch = _gather(self._data, place, facts.size, count, words is not None)
+                    batch = _gather(self._data, place, facts.length, count, words is not None)
                 else:
                     batch = to_device(layout.read(self.reader, indices))
-                columns = [list(batch[name]) for name in names]
-            hosted = layout.host_values(self.reader, indices)
-            keys = [*names, *hosted]
-            columns += list(hosted.values())
-            yield [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+            yield _unstacked(names, batch, layout.host_values(self.reader, indices))
             offset += count
 
     def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
@@ -246,39 +292,67 @@ class ReaderSource(DataSourceModule):
         words = self._words(None)
         if self._data:
             place = order.place_words(words, epoch, offset)
-            return list(_gather_many(self._data, place, facts.size, size, count, words is not None))
-        indices = order.positions(words, facts.size, epoch, offset, size * count)
+            return list(
+                _gather_many(self._data, place, facts.length, size, count, words is not None)
+            )
+        indices = order.positions(words, facts.length, epoch, offset, size * count)
         return to_batches(facts.layout.read(self.reader, indices), size, count)
 
     def _stage_stack(self, epoch: int, offset: int, size: int, count: int, capacity: int) -> Any:
         facts = self._facts
         self._check_arrays()
-        indices = order.positions(self._words(None), facts.size, epoch, offset, size * count)
-        out = {
-            leaf.name: aligned_empty((capacity, size, *leaf.shape), leaf.dtype)
-            for leaf in facts.layout.leaves
-        }
-        filled = {
-            name: buffer.reshape(-1, *buffer.shape[2:])[: size * count]
-            for name, buffer in out.items()
-        }
+        indices = order.positions(self._words(None), facts.length, epoch, offset, size * count)
+        out = _blank_stack(facts.layout, capacity, size)
+        filled = {name: _flat(buffer)[: size * count] for name, buffer in out.items()}
         facts.layout.read_into(self.reader, indices, filled)
         return to_device(out)
 
-    def _stage_sharded(
-        self, epoch: int, offset: int, size: int, sharding: jax.sharding.Sharding
-    ) -> Any:
-        if self._data and sharding.is_fully_addressable:
-            return to_device(self._stage(epoch, offset, size, 1)[0], sharding)
+    def _row_reader(self, epoch: int, offset: int, size: int) -> Callable[[Any], Any]:
         self._check_arrays()
         facts = self._facts
-        indices = order.positions(self._words(None), facts.size, epoch, offset, size)
-        return assemble(
-            sharding,
-            size,
-            self.element_spec(),
-            lambda rows: facts.layout.read(self.reader, indices[rows]),
-        )
+        indices = order.positions(self._words(None), facts.length, epoch, offset, size)
+        return lambda rows: facts.layout.read(self.reader, indices[rows])
+
+    def _columns(self, epoch: int, offset: int) -> Iterator[Columns]:
+        """Yield the stored columns of an epoch of a stream, from `offset` on."""
+        names = tuple(self._facts.layout.stored)
+        window = self.config.shuffle_window or DEFAULT_WINDOW
+        return stream_columns(self.reader, names, self._words(None), window, (epoch, offset))
+
+    def _stream_batches(
+        self, epoch: int, offset: int, size: int, many: int
+    ) -> Iterator[tuple[Any, int]]:
+        self._check_arrays()
+        layout = self._facts.layout
+        for columns in rechunked(self._columns(epoch, offset), size * many):
+            rows = len(next(iter(columns.values())))
+            leaves = layout.of_columns(columns, rows)
+            full, rest = divmod(rows, size)
+            if full == many:
+                yield from ((batch, size) for batch in to_batches(leaves, size, many))
+                continue
+            for begin in range(0, rows, size):
+                piece = {name: leaf[begin : begin + size] for name, leaf in leaves.items()}
+                yield to_device(piece), size if begin < full * size else rest
+
+    def _stacks(
+        self, epoch: int, offset: int, size: int, many: int
+    ) -> Iterator[tuple[Any, int, int]]:
+        if not self._is_forward_only():
+            yield from super()._stacks(epoch, offset, size, many)
+            return
+        self._check_arrays()
+        layout, rest = self._facts.layout, 0
+        for columns in rechunked(self._columns(epoch, offset), size * many):
+            rows = len(next(iter(columns.values())))
+            full, rest = divmod(rows, size)
+            if not full:
+                break
+            buffers = _blank_stack(layout, many, size)
+            flat = {name: _flat(buffer)[:rows] for name, buffer in buffers.items()}
+            layout.fill(columns, flat, layout.leaves)
+            yield to_device(buffers), full, 0
+        yield None, 0, rest
 
     # Cache, copies, state
 
@@ -328,7 +402,8 @@ class ReaderSource(DataSourceModule):
     def _fingerprint(self) -> dict[str, Any]:
         facts = self._facts
         seed = (self.config.seed or 0) if self.config.shuffle else None
-        return fingerprint(facts.uri, facts.identity, facts.size, facts.layout, seed)
+        window = (self.config.shuffle_window or DEFAULT_WINDOW) if self._is_forward_only() else None
+        return fingerprint(facts.uri, facts.identity, facts.size, facts.layout, seed, window)
 
     # Construction
 
@@ -337,7 +412,9 @@ class ReaderSource(DataSourceModule):
         facts: Facts = self._host.facts
         return facts
 
-    def _prepared(self, reader: Reader, uri: str) -> Reader:
+    def _prepared(self, reader: Any, uri: str) -> Any:
+        if streams(reader):
+            return reader
         _check_reader(reader, self._who())
         names = self.config.select(tuple(reader.fields), dataset=uri or self._who())
         if names != tuple(reader.fields):
@@ -346,11 +423,11 @@ class ReaderSource(DataSourceModule):
             reader = CachingReader(reader, self.config.cache_limit)
         return reader
 
-    def _find_out(self, reader: Reader, uri: str) -> Facts:
+    def _find_out(self, reader: Any, uri: str) -> Facts:
         config = self.config
         who = uri or self._who()
-        size = len(reader)
-        if not size:
+        size = stream_length(reader) if streams(reader) else len(reader)
+        if size == 0:
             raise EmptyDatasetError(
                 f"{who} holds no records"
                 + (f" in split {config.split!r}; ask for a wider one" if config.split else "")
@@ -363,10 +440,29 @@ class ReaderSource(DataSourceModule):
         layout = Layout.of(
             reader.fields, names, x64=x64_enabled(), pad=config.pad, overflow=config.overflow
         )
-        plan = choose_mode(config, layout, size, who)
+        plan = choose_mode(config, layout, size, who, streams=streams(reader))
         identity = dict(getattr(reader, "identity", {}))
         seed = config.seed or 0
         return Facts(size, layout, plan, uri, identity, order.seed_words(seed))
+
+
+def _unstacked(
+    names: Sequence[str], batch: Mapping[str, Any], hosted: Mapping[str, Sequence[Any]]
+) -> list[dict[str, Any]]:
+    """Return the elements of a batch and of the host-only values beside it."""
+    keys = [*names, *hosted]
+    columns = [*(list(batch[name]) for name in names), *hosted.values()]
+    return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _blank_stack(layout: Layout, count: int, size: int) -> dict[str, Any]:
+    return {
+        leaf.name: aligned_empty((count, size, *leaf.shape), leaf.dtype) for leaf in layout.leaves
+    }
+
+
+def _flat(buffer: Any) -> Any:
+    return buffer.reshape(-1, *buffer.shape[2:])
 
 
 def with_seed(config: SourceConfig, rngs: nnx.Rngs | None) -> SourceConfig:
@@ -472,9 +568,9 @@ def _fetch(ref: HostRef, count: int, start: Any, words: Any = None) -> dict[str,
     indices = [
         order.positions(
             None if keys is None else keys[row],
-            facts.size,
-            place // facts.size,
-            place % facts.size,
+            facts.length,
+            place // facts.length,
+            place % facts.length,
             count,
         )
         for row, place in enumerate(flat)
@@ -483,6 +579,11 @@ def _fetch(ref: HostRef, count: int, start: Any, words: Any = None) -> dict[str,
     return {
         name: column.reshape(*lead, count, *column.shape[1:]) for name, column in columns.items()
     }
+
+
+def streams(reader: Any) -> bool:
+    """Return whether a reader goes forward only."""
+    return isinstance(reader, StreamReader) and not isinstance(reader, Reader)
 
 
 def _check_reader(reader: Any, who: str) -> None:

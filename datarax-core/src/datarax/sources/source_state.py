@@ -17,11 +17,18 @@ _LONGEST = 256
 
 
 def fingerprint(
-    uri: str, identity: Mapping[str, str], size: int, layout: Layout, seed: int | None
+    uri: str,
+    identity: Mapping[str, str],
+    size: int | None,
+    layout: Layout,
+    seed: int | None,
+    window: int | None,
 ) -> dict[str, Any]:
     """Return what a state belongs to: URI, identity (revision, split), N, spec, order."""
     spec = ", ".join(f"{leaf.name}: {leaf.dtype}{list(leaf.shape)}" for leaf in layout.leaves)
     order = "stored" if seed is None else f"shuffled, seed {seed}, version {ORDER_VERSION}"
+    if seed is not None and window is not None:
+        order += f", window {window}"
     parts = {"uri": uri, **identity, "spec": spec, "order": order}
     return {"records": size, **{name: _short(text) for name, text in parts.items()}}
 

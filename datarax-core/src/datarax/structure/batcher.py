@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from datarax.batches import MASK
 from datarax.core.batch import Batch
 from datarax.core.config import StructuralConfig
 from datarax.core.data_source import check_size
@@ -17,6 +16,7 @@ from datarax.core.structural import StructuralModule
 from datarax.sources.fields import Field
 from datarax.sources.layout import Layout
 from datarax.sources.memory_reader import MemoryReader
+from datarax.staging import MASK
 from datarax.transfer import pad_rows, to_device
 
 

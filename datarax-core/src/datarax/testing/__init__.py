@@ -22,7 +22,17 @@ except ImportError as error:
         "datarax.testing needs pytest; run: pip install 'datarax-core[testing]'"
     ) from error
 
-_PARTS = ("access", "contract", "known", "lifecycle", "options", "passes", "resume", "traced")
+_PARTS = (
+    "access",
+    "contract",
+    "known",
+    "lifecycle",
+    "options",
+    "passes",
+    "resume",
+    "streaming",
+    "traced",
+)
 pytest.register_assert_rewrite(*(f"datarax.testing.{part}" for part in _PARTS))
 
 from datarax.registry.plugin import INDEXED, Capability  # noqa: E402  # after the rewrite hook

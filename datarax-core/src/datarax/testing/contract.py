@@ -11,6 +11,7 @@ from datarax.testing.lifecycle import LifecycleContract
 from datarax.testing.options import OptionsContract
 from datarax.testing.passes import PassesContract
 from datarax.testing.resume import ResumeContract
+from datarax.testing.streaming import StreamingContract
 from datarax.testing.traced import TracedContract
 
 
@@ -19,6 +20,7 @@ class SourceContract(
     TracedContract,
     PassesContract,
     ResumeContract,
+    StreamingContract,
     OptionsContract,
     LifecycleContract,
 ):

@@ -1,0 +1,164 @@
+"""Forward-only reading: an epoch's columns, piece by piece, from any offset on.
+
+Shuffled, shards come in the order's permutation and records through a window: each run of
+`window` records of that sequence is permuted by the order, drawn from (seed, epoch, run). So the
+sequence is a function of (seed, epoch), and resuming at a record reads no more than one window
+again. It is weaker than the full shuffle: a record moves within its window and its shard's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datarax.core import order
+from datarax.sources.fields import Field
+from datarax.sources.reader import Columns, Identified, Reader, StreamReader
+from datarax.sources.splits import read_columns
+
+DEFAULT_WINDOW = 10_000
+PIECE_ROWS = 1024
+
+
+class IndexedStream:
+    """An indexed reader as a stream of one shard: nothing is held but a piece of it."""
+
+    def __init__(self, reader: Reader, rows: int = PIECE_ROWS) -> None:
+        self._reader = reader
+        self._rows = rows
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        return self._reader.fields
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        return self._reader.identity if isinstance(self._reader, Identified) else {}
+
+    @property
+    def shards(self) -> Sequence[int | None]:
+        return (len(self._reader),)
+
+    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
+        """Yield the columns `names` of the records from `offset` on; there is one shard, 0."""
+        del shard
+        size = len(self._reader)
+        for begin in range(offset, size, self._rows):
+            indices = np.arange(begin, min(size, begin + self._rows), dtype=np.int64)
+            yield read_columns(self._reader, indices, names)
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def stream_length(reader: StreamReader) -> int | None:
+    """Return the records of a stream, or None where a shard does not know its own."""
+    counts = [count for count in reader.shards if count is not None]
+    return sum(counts) if len(counts) == len(reader.shards) else None
+
+
+def stream_columns(
+    reader: StreamReader,
+    names: Sequence[str],
+    words: NDArray[np.uint32] | None,
+    window: int,
+    place: tuple[int, int],
+) -> Iterator[Columns]:
+    """Yield the columns `names` of an epoch, from place = (epoch, offset) on, in pieces.
+
+    Args:
+        reader: Where from.
+        names: Which columns.
+        words: What the order is drawn from; None is storage order.
+        window: Records that are permuted together when shuffled.
+        place: The epoch, and how many of its records are left out.
+    """
+    epoch, offset = place
+    shards = len(reader.shards)
+    if words is None:
+        yield from _from(reader, names, np.arange(shards), offset)
+        return
+    sequence = order.indices(words, shards, epoch, np.arange(shards))
+    run, done = divmod(offset, window)
+    held: list[Columns] = []
+    for piece in _from(reader, names, sequence, run * window):
+        held.append(piece)
+        while sum(map(_rows, held)) >= window:
+            whole = _joined(held)
+            yield _sliced(_permuted(_sliced(whole, 0, window), words, epoch, run), done)
+            held = [rest] if _rows(rest := _sliced(whole, window)) else []
+            run, done = run + 1, 0
+    if held:
+        yield _sliced(_permuted(_joined(held), words, epoch, run), done)
+
+
+def rechunked(pieces: Iterator[Columns], rows: int) -> Iterator[Columns]:
+    """Yield the same columns in pieces of `rows`, the last one smaller."""
+    held: list[Columns] = []
+    for piece in pieces:
+        held.append(piece)
+        if sum(map(_rows, held)) < rows:
+            continue
+        whole = _joined(held)
+        full = _rows(whole) // rows * rows
+        for begin in range(0, full, rows):
+            yield _sliced(whole, begin, begin + rows)
+        held = [_sliced(whole, full)] if _rows(whole) > full else []
+    if held:
+        yield _joined(held)
+
+
+def _from(
+    reader: StreamReader, names: Sequence[str], sequence: NDArray[np.int64], skip: int
+) -> Iterator[Columns]:
+    for shard in sequence.tolist():
+        count = reader.shards[shard]
+        if count is not None and skip >= count:
+            skip -= count
+            continue
+        begin = skip if count is not None else 0
+        skip -= begin
+        for piece in reader.stream(shard, begin, names):
+            rows = _rows(piece)
+            if skip >= rows:
+                skip -= rows
+            else:
+                yield _sliced(piece, skip) if skip else piece
+                skip = 0
+
+
+def _permuted(columns: Columns, words: NDArray[np.uint32], epoch: int, run: int) -> Columns:
+    size = _rows(columns)
+    drawn_from = np.append(words, np.array([run & 0xFFFFFFFF, run >> 32], np.uint32))
+    rows = order.indices(drawn_from, size, epoch, np.arange(size))
+    return {
+        name: column[rows]
+        if isinstance(column, np.ndarray)
+        else [column[row] for row in rows.tolist()]
+        for name, column in columns.items()
+    }
+
+
+def _rows(columns: Columns) -> int:
+    return len(next(iter(columns.values())))
+
+
+def _sliced(columns: Columns, begin: int, end: int | None = None) -> Columns:
+    if not begin and end is None:
+        return columns
+    return {name: column[begin:end] for name, column in columns.items()}
+
+
+def _joined(pieces: Sequence[Columns]) -> Columns:
+    if len(pieces) == 1:
+        return pieces[0]
+    joined: dict[str, Any] = {}
+    for name, first in pieces[0].items():
+        if isinstance(first, np.ndarray):
+            joined[name] = np.concatenate([piece[name] for piece in pieces])
+        else:
+            joined[name] = [value for piece in pieces for value in piece[name]]
+    return joined

@@ -1,0 +1,203 @@
+"""Staging: what is made ahead of a pass, piece by piece, and the thread that makes it.
+
+A piece is what is staged at once: one batch, or many where they are small, so that transfers and
+compiled calls are large. A source on the host stages in a background thread; one on the device
+dispatches ahead and needs none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+import jax
+
+from datarax.transfer import Placement, assemble, pad_rows, to_device
+
+if TYPE_CHECKING:
+    from datarax.core.data_source import DataSourceModule
+
+MASK = "valid_mask"
+PIECE_BYTES = 8 * 2**20
+PIECE_BATCHES = 32
+
+Remainder = Literal["drop", "pad", "keep"]
+
+
+class Staged(NamedTuple):
+    """A batch, and how the cursor moves when it is delivered."""
+
+    batch: Any
+    elements: int
+    ends_epoch: bool = False
+    skipped: int = 0
+
+
+class EmptyEpoch(NamedTuple):
+    """An epoch that delivers no batch: the cursor moves past its elements all the same."""
+
+    skipped: int
+
+
+Piece = list[Staged] | EmptyEpoch
+
+
+class BatchPlan(NamedTuple):
+    """How batches are made of a source's epochs; holds no iterator, so that a thread may keep it.
+
+    Attributes:
+        source: Where from.
+        size: Elements of each batch.
+        remainder: What becomes of an epoch's last elements.
+        sharding: How batches lie over devices, or None.
+        many: Batches of a piece.
+    """
+
+    source: DataSourceModule
+    size: int
+    remainder: Remainder
+    sharding: Placement
+    many: int
+
+    def pieces(self, epoch: int, offset: int, stop: int) -> Iterator[Piece]:
+        """Yield the pieces from (epoch, offset) to the beginning of epoch `stop`."""
+        while epoch < stop:
+            length = self.source._known_length()
+            if self.source._is_forward_only() or length is None:
+                yield from self._streamed(epoch, offset)
+            else:
+                yield from self._indexed(epoch, offset, length)
+            epoch, offset = epoch + 1, 0
+
+    def _indexed(self, epoch: int, offset: int, length: int) -> Iterator[Piece]:
+        full, rest = divmod(length - offset, self.size)
+        tail = rest and self.remainder != "drop"
+        if not full and not tail:
+            yield EmptyEpoch(rest)
+        while full:
+            count = self.many if full >= self.many else 1
+            full -= count
+            piece = [
+                Staged(batch, self.size) for batch in self._stage(epoch, offset, self.size, count)
+            ]
+            offset += count * self.size
+            if not full and not tail:
+                piece[-1] = piece[-1]._replace(ends_epoch=True, skipped=rest)
+            yield piece
+        if tail:
+            batch = self._stage(epoch, offset, rest, 1)[0]
+            yield [Staged(batch, rest, ends_epoch=True)]
+
+    def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
+        source, sharding = self.source, self.sharding
+        if sharding is None or (source._on_device() and sharding.is_fully_addressable):
+            batches = source._stage(epoch, offset, size, count)
+            if self.remainder == "pad":
+                batches = [pad_rows(batch, self.size, MASK) for batch in batches]
+            return (
+                batches if sharding is None else [to_device(batch, sharding) for batch in batches]
+            )
+        total = self.size if self.remainder == "pad" else size
+        mask = MASK if self.remainder == "pad" else None
+        read_rows = source._row_reader(epoch, offset, size)
+        return [assemble(sharding, total, size, source.element_spec(), read_rows, mask)]
+
+    def _streamed(self, epoch: int, offset: int) -> Iterator[Piece]:
+        held: Staged | None = None
+        for batch, elements in self.source._stream_batches(epoch, offset, self.size, self.many):
+            if held is not None:
+                yield [held]
+            held = None
+            if elements < self.size and self.remainder == "drop":
+                yield EmptyEpoch(elements)
+                return
+            padded = batch if self.remainder != "pad" else pad_rows(batch, self.size, MASK)
+            held = Staged(
+                padded if self.sharding is None else to_device(padded, self.sharding), elements
+            )
+        yield EmptyEpoch(0) if held is None else [held._replace(ends_epoch=True)]
+
+
+class Background:
+    """Runs an iterator in a thread, holding `ahead` of its items ready; hands on its exception."""
+
+    def __init__(self, pieces: Iterator[Any], ahead: int) -> None:
+        self._ready: queue.Queue[tuple[str, Any]] = queue.Queue(ahead)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(
+            target=_produce,
+            args=(pieces, self._ready, self._stopped),
+            name="datarax-stage",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        kind, value = self._ready.get()
+        if kind == "piece":
+            return value
+        self._ready.put((kind, value))
+        if kind == "end":
+            raise StopIteration
+        raise value
+
+    def stop(self) -> None:
+        """Stop the thread and wait for it; what it holds is let go."""
+        self._stopped.set()
+        while self._thread.is_alive():
+            try:
+                self._ready.get_nowait()
+            except queue.Empty:
+                self._thread.join(0.01)
+        with contextlib.suppress(queue.Full):  # a consumer in another thread must not wait on
+            self._ready.put_nowait(("end", None))
+
+
+def ahead(pieces: Iterator[Piece], count: int) -> Iterator[Piece]:
+    """Yield the pieces, each made when the one `count` before it is taken."""
+    held: deque[Piece] = deque()
+    for piece in pieces:
+        held.append(piece)
+        if len(held) > count:
+            yield held.popleft()
+    while held:
+        yield held.popleft()
+
+
+def piece_batches(spec: Any, size: int) -> int:
+    """Return how many batches of `size` elements of `spec` make a piece."""
+    element = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(spec))
+    return max(1, min(PIECE_BATCHES, PIECE_BYTES // max(1, int(element) * size)))
+
+
+def _produce(
+    pieces: Iterator[Any],
+    ready: queue.Queue[tuple[str, Any]],
+    stopped: threading.Event,
+) -> None:
+    try:
+        for piece in pieces:
+            _put(ready, ("piece", piece), stopped)
+            if stopped.is_set():
+                return
+        _put(ready, ("end", None), stopped)
+    except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the consumer
+        _put(ready, ("error", error), stopped)
+
+
+def _put(
+    ready: queue.Queue[tuple[str, Any]], item: tuple[str, Any], stopped: threading.Event
+) -> None:
+    while not stopped.is_set():
+        try:
+            ready.put(item, timeout=0.05)
+        except queue.Full:
+            continue
+        return

@@ -1,0 +1,122 @@
+"""Plugins published by hand, and a clean catalogue for every test."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import datarax
+from datarax.registry.catalogue import CATALOGUE
+
+PLUGIN = '''
+from datarax.registry import PluginInfo, hookimpl
+from datarax.sources import MemoryReader, SourceConfig
+
+
+class Plugin:
+    @hookimpl
+    def describe(self):
+        return PluginInfo(summary="toys", config=SourceConfig, needs_target=False)
+
+    @hookimpl
+    def open(self, uri):
+        return MemoryReader({{"x": [{value}, {value} + 1, {value} + 2]}})
+
+
+plugin = Plugin()
+'''
+
+
+class Publisher:
+    """Installs distributions in a folder on `sys.path`, as pip leaves them: files and metadata."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.modules = []
+
+    def __call__(
+        self,
+        scheme,
+        code=None,
+        *,
+        distribution=None,
+        version="1.0",
+        requires=("datarax-core",),
+        summary="toys",
+        value=0,
+        extra="",
+    ):
+        distribution = distribution or f"datarax-{scheme}"
+        module = f"{distribution.replace('-', '_')}_module"
+        (self.folder / f"{module}.py").write_text(code or PLUGIN.format(value=value))
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        lines = [f"Name: {distribution}", f"Version: {version}", f"Summary: {summary}"]
+        lines += [f"Requires-Dist: {line}" for line in requires]
+        lines += [extra] if extra else []
+        (info / "METADATA").write_text("Metadata-Version: 2.1\n" + "\n".join(lines) + "\n")
+        (info / "entry_points.txt").write_text(f"[datarax.sources]\n{scheme} = {module}:plugin\n")
+        self.modules.append(module)
+        return module
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """Publish a plugin: `publish("toy")` makes `toy:` loadable, with no install step."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    datarax.refresh()
+    publisher = Publisher(folder)
+    yield publisher
+    for module in publisher.modules:
+        sys.modules.pop(module, None)
+    monkeypatch.undo()
+    importlib.invalidate_caches()
+    datarax.refresh()
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch):
+    """Leave no distribution on `sys.path`: what is imported stays, what is installed is gone."""
+    import packaging.requirements  # noqa: F401  # what the registry imports on use
+    import packaging.utils  # noqa: F401
+
+    bare = [path for path in sys.path if not any(Path(path or ".").glob("*.dist-info"))]
+    monkeypatch.setattr(sys, "path", bare)
+    datarax.refresh()
+    yield
+    monkeypatch.undo()
+    datarax.refresh()
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """No switch of the machine that runs the tests decides what they see."""
+    for name in (
+        "DATARAX_OFFLINE",
+        "DATARAX_PLUGINS",
+        "DATARAX_DISABLE_PLUGIN_AUTOLOAD",
+        "DATARAX_STRICT_PLUGINS",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    for scheme in list(CATALOGUE._registered):
+        datarax.unregister(scheme)
+
+
+@pytest.fixture
+def load():
+    """Load eleven rows from memory: x = 0 ... 10, and a label."""
+    opened = []
+
+    def load(size=11, **options):
+        data = {"x": np.arange(size, dtype=np.float32), "label": np.arange(size) % 3}
+        opened.append(datarax.load("memory:", data=data, **options))
+        return opened[-1]
+
+    yield load
+    for source in opened:
+        source.close()
