@@ -191,7 +191,7 @@ def test_get_batch_at_raises_not_implemented_if_the_source_has_no_indexed_access
     with pytest.raises(NotImplementedError, match="does not know its number of elements"):
         len(source)
     with pytest.raises(UnknownLengthError):
-        source.batches(2)
+        len(source.batches(2))
 
 
 def test_get_batch_at_returns_size_records_from_start_on_and_moves_nothing():
@@ -259,6 +259,18 @@ def test_a_forward_only_source_is_iterated_and_knows_its_end():
     resumed = Stream(StructuralConfig())
     resumed.set_state(stopped.get_state())
     assert values(resumed) == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("remainder", "expected"), [("drop", [[0, 1], [2, 3]]), ("keep", [[0, 1], [2, 3], [4]])]
+)
+def test_a_forward_only_source_is_batched_and_its_last_batch_ends_the_epoch(remainder, expected):
+    source = Stream(StructuralConfig())
+    found = []
+    for batch in source.batches(2, remainder=remainder):
+        found.append(batch["x"].tolist())
+        assert place(source) == ((1, 0) if len(found) == len(expected) else (0, 2 * len(found)))
+    assert found == expected
 
 
 def test_batches_and_scan_epoch_come_with_get_batch_at_and_a_length():
