@@ -168,8 +168,12 @@ class BlockedSocket(socket.socket):
 
 @contextmanager
 def no_network() -> Iterator[None]:
-    """Make every attempt to open a socket an error."""
-    with mock.patch.object(socket, "socket", BlockedSocket):
+    """Make every attempt to look up a host or open a socket an error."""
+    refused = OSError("networking is blocked")
+    with (
+        mock.patch.object(socket, "getaddrinfo", side_effect=refused),
+        mock.patch.object(socket, "socket", BlockedSocket),
+    ):
         yield
 
 

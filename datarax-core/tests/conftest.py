@@ -84,6 +84,8 @@ def nothing_installed(monkeypatch):
     import packaging.requirements  # noqa: F401  # what the registry imports on use
     import packaging.utils  # noqa: F401
 
+    import datarax.sources.memory  # noqa: F401  # and jax and flax with it
+
     bare = [path for path in sys.path if not any(Path(path or ".").glob("*.dist-info"))]
     monkeypatch.setattr(sys, "path", bare)
     datarax.refresh()

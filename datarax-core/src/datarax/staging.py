@@ -108,18 +108,21 @@ class BatchPlan(NamedTuple):
 
     def _streamed(self, epoch: int, offset: int) -> Iterator[Piece]:
         held: Staged | None = None
+        skipped = 0
         for batch, elements in self.source._stream_batches(epoch, offset, self.size, self.many):
+            if elements < self.size and self.remainder == "drop":
+                skipped = elements
+                break
             if held is not None:
                 yield [held]
-            held = None
-            if elements < self.size and self.remainder == "drop":
-                yield EmptyEpoch(elements)
-                return
             padded = batch if self.remainder != "pad" else pad_rows(batch, self.size, MASK)
             held = Staged(
                 padded if self.sharding is None else to_device(padded, self.sharding), elements
             )
-        yield EmptyEpoch(0) if held is None else [held._replace(ends_epoch=True)]
+        if held is None:
+            yield EmptyEpoch(skipped)
+        else:
+            yield [held._replace(ends_epoch=True, skipped=skipped)]
 
 
 class Background:

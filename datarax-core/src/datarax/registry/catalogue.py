@@ -7,6 +7,7 @@ other: its error is raised to whoever asks for it.
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -106,7 +107,7 @@ class Catalogue:
     def refresh(self) -> None:
         """Forget the scan and what was imported; the next question scans anew."""
         with self._lock:
-            self._entries = None
+            self._forget_scan()
             self._loaded.clear()
             self._broken.clear()
 
@@ -115,7 +116,7 @@ class Catalogue:
             return self._registered[scheme]
         entries = self._scan().get(scheme)
         if entries is None:
-            self._entries = None
+            self._forget_scan()
             entries = self._scan().get(scheme)
         if entries is None:
             raise self._unknown(scheme)
@@ -147,6 +148,10 @@ class Catalogue:
         self._broken.pop(scheme, None)
         self._loaded[scheme] = loaded
         return loaded
+
+    def _forget_scan(self) -> None:
+        importlib.invalidate_caches()  # what was installed within the clock tick of a listing
+        self._entries = None
 
     def _scan(self) -> dict[str, list[Entry]]:
         if self._entries is None:

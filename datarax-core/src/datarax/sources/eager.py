@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from datarax.progress import Progress
 from datarax.sources.layout import Layout, aligned_empty
 from datarax.sources.plan import readable_bytes
 from datarax.sources.reader import Reader
@@ -39,11 +40,13 @@ def load_columns(
             "mode='lazy' holds only the rows asked for"
         ) from error
     rows = max(1, PIECE_BYTES // max(1, layout.element_bytes))
-    for begin in range(0, size, rows):
-        end = min(size, begin + rows)
-        layout.read_into(
-            reader,
-            np.arange(begin, end, dtype=np.int64),
-            {name: buffer[begin:end] for name, buffer in out.items()},
-        )
+    with Progress(f"loading {who}", size) as progress:
+        for begin in range(0, size, rows):
+            end = min(size, begin + rows)
+            layout.read_into(
+                reader,
+                np.arange(begin, end, dtype=np.int64),
+                {name: buffer[begin:end] for name, buffer in out.items()},
+            )
+            progress.advance(end - begin)
     return place_columns(out, placement)
