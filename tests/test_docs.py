@@ -1,11 +1,15 @@
 """What README and docs show is run, in the order of the page; what they link to exists."""
 
+import dataclasses
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from datarax.core.config import StructuralConfig
+from datarax.sources import SourceConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -43,6 +47,16 @@ def test_the_code_of_a_page_runs(page, tmp_path):
 def test_the_links_of_a_page_lead_somewhere(page):
     for match in LINK.finditer(page.read_text()):
         assert (page.parent / match["target"]).exists(), match["target"]
+
+
+def test_the_table_of_options_has_every_option_of_every_source():
+    page = (ROOT / "docs" / "sources.md").read_text()
+    table = page.split("\n## Options of every source\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    listed = {word for row in rows for word in row.split("`")}
+    own = {field.name for field in dataclasses.fields(SourceConfig)}
+    inherited = {field.name for field in dataclasses.fields(StructuralConfig)} - {"cacheable"}
+    assert {word for word in listed if word.isidentifier()} == own - inherited
 
 
 @pytest.mark.parametrize("heading", ["Run it", "Test it"])

@@ -10,7 +10,7 @@ import pytest
 import datarax
 from datarax.registry.catalogue import CATALOGUE
 
-PLUGIN = '''
+PLUGIN = """
 from datarax.registry import PluginInfo, hookimpl
 from datarax.sources import MemoryReader, SourceConfig
 
@@ -26,7 +26,7 @@ class Plugin:
 
 
 plugin = Plugin()
-'''
+"""
 
 
 class Publisher:

@@ -10,7 +10,7 @@ from flax import nnx
 import datarax
 from datarax.errors import InvalidURIError, UnknownOptionError
 
-CODE = '''
+CODE = """
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +52,9 @@ class Plugin:
 
 
 plugin = Plugin()
-'''
+"""
 
-SOURCE = '''
+SOURCE = """
 import jax
 import jax.numpy as jnp
 from datarax import DataSourceModule
@@ -81,7 +81,7 @@ class MyDataSource(DataSourceModule):
     def get_batch_at(self, start, size, key=None):
         rows = jnp.stack([row["x"] for row in self.data])
         return {"x": rows[(start + jnp.arange(size)) % len(self.data)]}
-'''
+"""
 
 
 @pytest.fixture

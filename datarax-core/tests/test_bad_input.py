@@ -74,7 +74,9 @@ def test_without_any_plugin_memory_still_loads(nothing_installed):
 
 
 def test_a_scheme_that_is_not_a_word_is_refused_with_the_grammar():
-    refused(InvalidURIError, "my set:x", "'my set'", "scheme:target[@revision]", "'hf:ylecun/mnist'")
+    refused(
+        InvalidURIError, "my set:x", "'my set'", "scheme:target[@revision]", "'hf:ylecun/mnist'"
+    )
     refused(InvalidURIError, "mnist", "'mnist' names no scheme", "scheme:target[@revision]")
 
 

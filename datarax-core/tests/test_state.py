@@ -64,9 +64,11 @@ EXPECTED = {"a": {"b": jnp.zeros(2), "c": 3, "d": "text"}, "l": [jnp.int32(1), 2
 
 
 def test_equal_trees_pass_and_values_are_not_compared():
-    check_tree(EXPECTED, {"a": {"b": np.ones(2, np.float32), "c": 4, "d": ""}, "l": (1, 2)} | {
-        "l": [np.int32(5), 9]
-    })
+    check_tree(
+        EXPECTED,
+        {"a": {"b": np.ones(2, np.float32), "c": 4, "d": ""}, "l": (1, 2)}
+        | {"l": [np.int32(5), 9]},
+    )
 
 
 @pytest.mark.parametrize(

@@ -105,14 +105,9 @@ def traced_positions(
         later = offsets >= bound
         next_low = low + jnp.uint32(1)
         next_high = high + (next_low == 0).astype(jnp.uint32)
-        keys = tuple(
-            jnp.where(later, after, before)
-            for before, after in zip(
-                round_keys(jnp, words, size, low, high),
-                round_keys(jnp, words, size, next_low, next_high),
-                strict=True,
-            )
-        )
+        now = round_keys(jnp, words, size, low, high)
+        after = round_keys(jnp, words, size, next_low, next_high)
+        keys = jnp.where(later, after[:, None], now[:, None])
         return traced_indices(keys, size, jnp.where(later, offsets - bound, offsets))
     lows = low + offsets // bound
     highs = high + (lows < low).astype(jnp.uint32)
@@ -120,16 +115,19 @@ def traced_positions(
 
 
 @functools.lru_cache(maxsize=256)
-def _host_keys(words: tuple[int, ...], size: int, epoch: int) -> tuple[Any, ...]:
+def _host_keys(words: tuple[int, ...], size: int, epoch: int) -> NDArray[np.uint32]:
     """Return an epoch's round keys, kept: hashing them in NumPy costs what 10**4 indices do."""
-    return round_keys(np, [_constant(np, word) for word in words], size, *_halves(epoch))
+    keys: NDArray[np.uint32] = round_keys(
+        np, [_constant(np, word) for word in words], size, *_halves(epoch)
+    )
+    return keys
 
 
 def traced_indices(keys: Any, size: int, offsets: Any) -> Any:
     """Return the shuffled indices at `offsets`, under tracing or not.
 
     Args:
-        keys: `round_keys(jnp, ...)` of the epoch; each broadcasts against `offsets`.
+        keys: `round_keys(jnp, ...)` of the epoch.
         size: N, below 2**31.
         offsets: uint32 in [0, N), of any shape.
 
@@ -140,15 +138,14 @@ def traced_indices(keys: Any, size: int, offsets: Any) -> Any:
     from jax import lax
 
     check_traceable(size)
-    bound = jnp.uint32(size)
 
-    def walk(y: Any) -> Any:
-        return jnp.where(y >= bound, _permute(jnp, keys, size, y), y)
+    def walk(state: Any) -> Any:
+        y, outside = state
+        y = jnp.where(outside, _permute(jnp, keys, size, y), y)
+        return y, y >= jnp.uint32(size)
 
-    y = _permute(jnp, keys, size, offsets)
-    a, b = _sides(size)
-    if a * b > size:
-        y = lax.while_loop(lambda y: jnp.any(y >= bound), walk, y)
+    begin = offsets, jnp.ones(jnp.shape(offsets), jnp.bool_)
+    y, _ = lax.while_loop(lambda state: jnp.any(state[1]), walk, begin)
     return y.astype(jnp.int32)
 
 
@@ -161,26 +158,30 @@ def check_traceable(size: int) -> None:
         )
 
 
-def round_keys(xp: Any, words: Sequence[Any], size: int, low: Any, high: Any) -> tuple[Any, ...]:
-    """Return the network's round keys, uint32, by hashing words, N and epoch.
+def round_keys(xp: Any, words: Sequence[Any], size: int, low: Any, high: Any) -> Any:
+    """Return the network's round keys by hashing words, N and epoch.
 
     Args:
         xp: `numpy` or `jax.numpy`.
-        words: uint32 scalars or arrays that broadcast against the offsets.
+        words: uint32 scalars.
         size: N.
-        low: The epoch's low 32 bits, uint32.
-        high: The epoch's high 32 bits, uint32.
+        low: The epoch's low 32 bits, uint32, a scalar or one for each offset.
+        high: The epoch's high 32 bits, alike.
+
+    Returns:
+        uint32[rounds, ...], a key for each round, behind it the shape of `low`.
     """
     n_low, n_high = (_constant(xp, part) for part in (size & 0xFFFFFFFF, size >> 32))
     left, right = _constant(xp, 0x9E3779B9), _constant(xp, 0x243F6A88)
     for word in (*words, n_low, n_high, low, high):
         left = _mix(xp, left ^ word)
         right = _mix_again(xp, right + word) ^ left
-    return tuple(
-        _mix(xp, left + _constant(xp, (turn * 0x9E3779B9) & 0xFFFFFFFF))
-        ^ _mix_again(xp, right + _constant(xp, (turn * 0x85EBCA6B) & 0xFFFFFFFF))
-        for turn in range(1, _rounds(size) + 1)
+    turns = np.arange(1, _rounds(size) + 1, dtype=np.uint64).reshape(-1, *[1] * left.ndim)
+    first, second = (
+        xp.asarray((turns * np.uint64(factor)).astype(np.uint32))
+        for factor in (0x9E3779B9, 0x85EBCA6B)
     )
+    return _mix(xp, left + first) ^ _mix_again(xp, right + second)
 
 
 def place_words(words: Words | None, epoch: int, offset: int) -> NDArray[np.uint32]:
@@ -210,16 +211,28 @@ def _sides(size: int) -> tuple[int, int]:
     return a, -(-size // a)
 
 
-def _permute(xp: Any, keys: Sequence[Any], size: int, x: Any) -> Any:
+def _permute(xp: Any, keys: Any, size: int, x: Any) -> Any:
+    """Return the network's value at `x`, below a * b; in JAX its rounds are a loop."""
     a, b = _sides(size)
     kind = x.dtype.type
-    left, right = x // kind(b), x % kind(b)
-    for turn, key in enumerate(keys):
-        if turn % 2 == 0:
-            left = _add(xp, left, _scaled(xp, _mix(xp, _narrow(xp, right) ^ key), a, kind), a)
-        else:
-            right = _add(xp, right, _scaled(xp, _mix(xp, _narrow(xp, left) ^ key), b, kind), b)
-    return left * kind(b) + right
+
+    def two_rounds(i: Any, halves: tuple[Any, Any]) -> tuple[Any, Any]:
+        left, right = halves
+        left = _add(xp, left, _scaled(xp, _mix(xp, _narrow(xp, right) ^ keys[2 * i]), a, kind), a)
+        odd = keys[2 * i + 1]
+        right = _add(xp, right, _scaled(xp, _mix(xp, _narrow(xp, left) ^ odd), b, kind), b)
+        return left, right
+
+    halves = x // kind(b), x % kind(b)
+    if xp is np:
+        for i in range(len(keys) // 2):
+            halves = two_rounds(i, halves)
+    else:
+        from jax import lax
+
+        # Unrolled, the rounds took seconds to compile where N is small, and ran no faster.
+        halves = lax.fori_loop(0, keys.shape[0] // 2, two_rounds, halves)
+    return halves[0] * kind(b) + halves[1]
 
 
 def _add(xp: Any, x: Any, y: Any, modulus: int) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 from sklearn import datasets
 
-from datarax.sources import ColumnarReader, Field
+from datarax.sources import ColumnarReader, Columns, Field, Indices
 
 
 class SklearnReader(ColumnarReader):
@@ -44,7 +44,7 @@ class SklearnReader(ColumnarReader):
     def __len__(self) -> int:
         return len(next(iter(self._columns.values())))
 
-    def read(self, indices: NDArray[Any], names: Sequence[str], /) -> Mapping[str, NDArray[Any]]:
+    def read(self, indices: Indices, names: Sequence[str], /) -> Columns:
         return {name: self._columns[name][indices] for name in names}
 
     def _add(self, name: str, column: NDArray[Any], **about: Any) -> None:

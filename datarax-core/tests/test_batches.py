@@ -1,0 +1,282 @@
+"""`Batches`: what its thread does, how it ends, and what it counts."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import datarax
+from datarax.errors import SourceClosedError, StalePassError, UnknownFieldError
+from datarax.sources import Field, ReaderSource, RecordReader, SourceConfig
+
+
+class Failing(RecordReader):
+    """Reads `size` records, and raises at record `bad`."""
+
+    fields = {"x": Field.array(np.int32)}
+
+    def __init__(self, size, bad=None):
+        self.size, self.bad, self.read_so_far = size, bad, set()
+
+    def __len__(self):
+        return self.size
+
+    def record(self, index):
+        self.read_so_far.add(index)
+        if index == self.bad:
+            raise OSError(f"record {index} is damaged")
+        return {"x": np.int32(index)}
+
+
+def lazy(reader):
+    return ReaderSource(SourceConfig(mode="lazy"), reader, uri="test:")
+
+
+def staging():
+    return [thread for thread in threading.enumerate() if thread.name == "datarax-stage"]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    yield
+    gc.collect()
+    deadline = time.monotonic() + 5
+    while staging() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert staging() == []
+
+
+def place(source):
+    cursor = source.get_state()["cursor"]
+    return cursor["epoch"], cursor["offset"]
+
+
+# The thread
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 4])
+def test_an_exception_of_the_reader_reaches_the_caller_after_the_batches_before_it(prefetch):
+    source = lazy(Failing(200, bad=140))
+    batches, delivered = source.batches(2, prefetch=prefetch), []
+    with pytest.raises(OSError, match="record 140 is damaged"):
+        for batch in batches:
+            delivered += batch["x"].tolist()
+    assert delivered == list(range(len(delivered)))
+    assert 64 <= len(delivered) <= 140
+    assert place(source) == (0, len(delivered))
+    with pytest.raises((OSError, StopIteration)):
+        next(batches)
+
+
+def test_after_an_exception_another_pass_can_be_made():
+    reader = Failing(8, bad=5)
+    source = lazy(reader)
+    with pytest.raises(OSError, match="damaged"):
+        list(source.batches(4))
+    reader.bad = None
+    assert [batch["x"].tolist() for batch in source.batches(4)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_an_exception_of_the_reader_reaches_the_caller_of_scan_epoch_and_moves_nothing():
+    source = lazy(Failing(8, bad=5))
+    with pytest.raises(OSError, match="record 5 is damaged"):
+        source.scan_epoch(lambda c, b: (c, b["x"]), 0, batch_size=4)
+    assert place(source)[0] == 0
+
+
+def test_the_thread_reads_only_so_far_ahead():
+    reader = Failing(4000)
+    batches = lazy(reader).batches(2, prefetch=1)
+    next(batches)
+    time.sleep(0.3)
+    assert len(reader.read_so_far) <= 4 * 64
+    batches.close()
+
+
+def test_close_stops_the_thread_and_is_idempotent():
+    batches = lazy(Failing(4000)).batches(2)
+    next(batches)
+    assert len(staging()) == 1
+    batches.close()
+    assert staging() == []
+    batches.close()
+    with pytest.raises(SourceClosedError, match="closed; ask for a new one"):
+        next(batches)
+
+
+def test_a_with_block_closes():
+    with lazy(Failing(4000)).batches(2) as batches:
+        next(batches)
+    assert staging() == []
+
+
+def test_a_loop_that_breaks_leaves_no_thread_behind():
+    for _batch in lazy(Failing(4000)).batches(2):
+        break
+    del _batch
+    gc.collect()
+    time.sleep(0.2)
+    assert staging() == []
+
+
+def test_a_loop_that_ends_leaves_no_thread_behind():
+    list(lazy(Failing(6)).batches(2))
+    assert staging() == []
+
+
+def test_an_eager_source_needs_no_thread(load):
+    batches = load(mode="eager").batches(2)
+    next(batches)
+    assert staging() == []
+
+
+def test_closing_the_source_ends_its_batches(load):
+    source = load(mode="lazy")
+    batches = source.batches(2)
+    next(batches)
+    source.close()
+    with pytest.raises(SourceClosedError, match="closed"):
+        next(batches)
+    batches.close()
+
+
+# What is counted
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy"])
+def test_len_is_the_number_of_batches_still_to_come(load, mode):
+    batches = load(11, mode=mode).batches(3, epochs=2, remainder="keep")
+    left = [len(batches)]
+    for _ in batches:
+        left.append(len(batches))
+    assert left == [8, 7, 6, 5, 4, 3, 2, 1, 0]
+
+
+def test_asking_for_len_begins_no_pass(load):
+    source = load(11)
+    next(source)
+    batches = source.batches(3)
+    assert len(batches) == 3
+    next(source)
+    assert place(source) == (0, 2)
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy"])
+def test_a_batch_size_beyond_the_dataset_gives_no_batch_and_ends_the_epoch(load, mode):
+    source = load(5, mode=mode)
+    batches = source.batches(8, epochs=2)
+    assert len(batches) == 0
+    assert list(batches) == []
+    assert place(source) == (2, 0)
+    assert source.get_operation_stats() == {"applied_count": 0, "skipped_count": 10}
+
+
+@pytest.mark.parametrize(("remainder", "rows"), [("keep", 5), ("pad", 8)])
+def test_a_batch_size_beyond_the_dataset_gives_its_remainder(load, remainder, rows):
+    source = load(5)
+    (batch,) = source.batches(8, remainder=remainder)
+    assert batch["x"].shape == (rows,)
+    assert place(source) == (1, 0)
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy"])
+def test_epochs_that_are_resumed_count_the_one_begun(load, mode):
+    source = load(11, mode=mode, shuffle=True)
+    expected = [batch["x"].tolist() for batch in load(11, shuffle=True).batches(3, epochs=3)]
+    batches = source.batches(3, epochs=3)
+    found = [next(batches)["x"].tolist() for _ in range(2)]
+    state = source.get_state()
+    batches.close()
+    restored = load(11, mode=mode, shuffle=True)
+    restored.set_state(state)
+    again = restored.batches(3, epochs=3)
+    assert len(again) == 7
+    found += [batch["x"].tolist() for batch in again]
+    assert found == expected
+    assert place(restored) == (3, 0)
+
+
+def test_a_pass_broken_off_is_begun_anew(load):
+    source = load(11)
+    first = next(source.batches(3))["x"].tolist()
+    assert next(source.batches(3))["x"].tolist() == first == [0, 1, 2]
+
+
+def test_a_finished_iterator_stays_finished(load):
+    batches = load(5).batches(2)
+    assert len(list(batches)) == 2
+    assert list(batches) == []
+    assert len(batches) == 0
+
+
+def test_an_iterator_overtaken_by_a_newer_pass_is_stale(load):
+    source = load(11, mode="lazy")
+    first, second = source.batches(3), source.batches(3)
+    next(first)
+    next(second)
+    with pytest.raises(StalePassError, match="clone"):
+        next(first)
+    assert next(second)["x"].tolist() == [3, 4, 5]
+    first.close()
+    second.close()
+
+
+def test_a_field_named_as_the_mask_is_refused_with_pad_alone():
+    source = datarax.load("memory:", data={"valid_mask": [1, 2, 3], "x": [1, 2, 3]})
+    with pytest.raises(UnknownFieldError, match="'valid_mask'.*exclude_keys"):
+        source.batches(2, remainder="pad")
+    assert len(list(source.batches(2, remainder="keep"))) == 2
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_epochs_below_one_are_refused(load, epochs):
+    with pytest.raises(ValueError, match=f"epochs .* 1 or more, got {epochs}"):
+        load().batches(2, epochs=epochs)
+
+
+def test_prefetch_is_a_number(load):
+    for prefetch in (1.5, True, "2", None):
+        with pytest.raises(TypeError, match="prefetch is a number of pieces"):
+            load().batches(2, prefetch=prefetch)
+
+
+@pytest.mark.parametrize("state", [{}, {"source": {}}, {"source": {}, "stop_epoch": -1}])
+def test_a_state_of_another_form_is_refused(load, state):
+    with pytest.raises(ValueError, match="stop_epoch"):
+        load().batches(2).set_state(state)
+
+
+def test_the_state_of_a_source_is_told_from_that_of_its_batches(load):
+    source = load()
+    with pytest.raises(ValueError, match=r"goes to source\.set_state"):
+        source.batches(2).set_state(source.get_state())
+    with pytest.raises(TypeError, match="a state is a dict"):
+        source.batches(2).set_state(None)
+
+
+def test_batches_are_jax_arrays_on_one_device(load):
+    batch = next(load().batches(4))
+    assert all(isinstance(leaf, jax.Array) for leaf in batch.values())
+    assert batch["x"].devices() == {jax.devices()[0]}
+
+
+def test_batches_are_laid_out_over_eight_devices():
+    """In a process of its own, whose CPU is told to be eight devices."""
+    suite = Path(__file__).with_name("eight_devices.py")
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite)],
+        env={**os.environ, "XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "8 passed" in done.stdout

@@ -1,0 +1,77 @@
+"""Importing datarax stays light: neither jax nor any plugin, each time proved by a failing twin."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("jax", "jaxlib", "flax", "orbax", "pytest", "pandas", "pyarrow", "tensorflow")
+GUARD = f"""
+import sys
+heavy = sorted(
+    name for name in sys.modules
+    if name.partition(".")[0] in {HEAVY!r}
+    or name.startswith("datarax_") or name.endswith("_module")
+)
+assert not heavy, heavy[:5]
+"""
+
+
+def run(code, *arguments, path=None):
+    if path is not None:
+        code = f"import sys; sys.path.insert(0, {str(path)!r})\n{code}"
+    return subprocess.run(
+        [sys.executable, *arguments, "-c", code], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import datarax",
+        "import datarax; datarax.list_sources()",
+        "import datarax; dir(datarax); datarax.errors.DataraxError",
+        "import datarax; datarax.load; datarax.inspect; datarax.save",
+        "import datarax.core.config, datarax.core.order, datarax.core.frozen",
+        "import datarax.registry, datarax.registry.catalogue, datarax.registry.loading",
+        "import datarax.sources; datarax.sources.MemoryReader",
+        "import datarax\ntry: datarax.load('zzzzz:x')\nexcept LookupError: pass",
+    ],
+)
+def test_importing_and_listing_import_neither_jax_nor_any_plugin(publish, code):
+    publish("toy", "raise RuntimeError('imported')")
+    done = run(f"{code}\n{GUARD}", path=publish.folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import jax", "import datarax; datarax.DataSourceModule", "import datarax_toy_module"],
+)
+def test_the_guard_can_fail(publish, code):
+    publish("toy")
+    done = run(f"{code}\n{GUARD}", path=publish.folder)
+    assert done.returncode == 1
+    assert "AssertionError: ['" in done.stderr
+
+
+def imported(code):
+    done = run(code, "-X", "importtime")
+    assert done.returncode == 0, done.stderr
+    return {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
+
+
+def test_importtime_shows_neither_jax_nor_a_plugin():
+    names = imported("import datarax")
+    assert "datarax" in names
+    assert not names & {*HEAVY}
+    assert not {name for name in names if name.startswith("datarax_")}
+
+
+def test_importtime_can_show_them():
+    assert "numpy" in imported("import datarax.core.frozen")
+    assert {"jax", "flax"} <= imported("import datarax; datarax.DataSourceModule")
