@@ -106,7 +106,7 @@ def _whole_pass(
             )
             return take_rows(data, index)
 
-        return _loop(step, batch, carry, trips, length // size, y_spec)
+        return _loop(step, batch, carry, trips, max(1, length // size), y_spec)
 
     return run
 

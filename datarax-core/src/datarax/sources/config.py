@@ -130,8 +130,16 @@ class SourceConfig(StructuralConfig):
                 if name not in names:
                     raise unknown_field(name, names, dataset=dataset, option=option)
         if self.include_keys is not None:
-            return tuple(name for name in names if name in self.include_keys)
-        return tuple(name for name in names if name not in (self.exclude_keys or ()))
+            chosen = tuple(name for name in names if name in self.include_keys)
+        else:
+            chosen = tuple(name for name in names if name not in (self.exclude_keys or ()))
+        for name in self.pad or ():
+            if name not in chosen:
+                raise UnknownFieldError(
+                    f"{dataset}: pad names {name!r}, which include_keys or exclude_keys leaves "
+                    "unread; leave it out of pad too"
+                )
+        return chosen
 
 
 def unknown_field(

@@ -79,7 +79,7 @@ class Layout:
         for name in names:
             stored = fields[name]
             if pad and name in pad:
-                leaves.extend(_padded(name, stored, pad[name], fields, x64=x64))
+                leaves.extend(_padded(name, stored, pad[name], names, x64=x64))
             elif stored.shape is None or stored.dtype is None:
                 host_only[name] = stored.reason or "its values have no fixed shape"
             elif (dtype := emitted_dtype(stored.dtype, x64=x64)) is None:
@@ -226,7 +226,7 @@ def _is_extended_float(dtype: np.dtype[Any]) -> bool:
 
 
 def _padded(
-    name: str, field: Field, width: int, fields: Mapping[str, Field], *, x64: bool
+    name: str, field: Field, width: int, names: Sequence[str], *, x64: bool
 ) -> tuple[Leaf, Leaf]:
     dtype = _padded_dtype(field.ragged, field, x64=x64)
     if dtype is None:
@@ -236,7 +236,7 @@ def _padded(
             "leave it out of pad"
         )
     length = f"{name}_length"
-    if length in fields:
+    if length in names:
         raise UnknownFieldError(
             f"pad makes {length!r} the companion of {name!r}, but the dataset has a field of that "
             f"name; leave one of them out with exclude_keys"
