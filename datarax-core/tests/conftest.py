@@ -81,11 +81,9 @@ def publish(tmp_path, monkeypatch):
 @pytest.fixture
 def nothing_installed(monkeypatch):
     """Leave no distribution on `sys.path`: what is imported stays, what is installed is gone."""
-    import packaging.requirements  # noqa: F401  # what the registry imports on use
-    import packaging.utils  # noqa: F401
-
-    import datarax.sources.memory  # noqa: F401  # and jax and flax with it
-
+    # what the registry imports on use, and the memory source with jax and flax
+    for name in ("packaging.requirements", "packaging.utils", "datarax.sources.memory"):
+        importlib.import_module(name)
     bare = [path for path in sys.path if not any(Path(path or ".").glob("*.dist-info"))]
     monkeypatch.setattr(sys, "path", bare)
     datarax.refresh()

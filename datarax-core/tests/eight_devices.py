@@ -9,7 +9,9 @@ from datarax.sources import Field, ReaderSource, RecordReader, SourceConfig
 
 
 class Counting(RecordReader):
-    fields = {"x": Field.array(np.float32, (4,)), "y": Field.array(np.int32)}
+    @property
+    def fields(self):
+        return {"x": Field.array(np.float32, (4,)), "y": Field.array(np.int32)}
 
     def __len__(self):
         return 20

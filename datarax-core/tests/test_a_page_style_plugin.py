@@ -186,5 +186,5 @@ def test_clones_and_pickles_go_on_alone(source, twin):
 def test_inspect_and_save_say_what_the_plugin_does_not_do(source):
     with pytest.raises(NotImplementedError, match="implements no hook 'save'"):
         datarax.save(source, "page:dogs?required_param=1")
-    with pytest.raises(NotImplementedError, match="reader|inspect"):
+    with pytest.raises(NotImplementedError, match=r"reader|inspect"):
         datarax.inspect("page:cats?required_param=5")

@@ -146,7 +146,7 @@ def test_both_include_and_exclude_keys_are_refused():
 
 
 def test_keys_given_as_one_string_or_none_at_all_are_refused():
-    with pytest.raises(TypeError, match="include_keys is a sequence of field names.*'image'"):
+    with pytest.raises(TypeError, match=r"include_keys is a sequence of field names.*'image'"):
         datarax.load("memory:", data=DATA, include_keys="image")
     with pytest.raises(ValueError, match="include_keys is empty; leave it out"):
         datarax.load("memory:", data=DATA, include_keys=[])
@@ -239,7 +239,7 @@ def test_get_batch_at_on_a_forward_only_source_says_to_iterate():
             return {"x": jax.ShapeDtypeStruct((), jnp.int32)}
 
     source = Forward(StructuralConfig(), name="tape")
-    with pytest.raises(NotImplementedError, match="Forward 'tape' has no indexed access.*iterate"):
+    with pytest.raises(NotImplementedError, match=r"Forward 'tape' has no indexed access.*iterate"):
         source.get_batch_at(0, 2)
     assert not source.supports_indexed_access()
     assert [int(element["x"]) for element in source] == [1]

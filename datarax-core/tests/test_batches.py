@@ -20,10 +20,12 @@ from datarax.sources import Field, ReaderSource, RecordReader, SourceConfig
 class Failing(RecordReader):
     """Reads `size` records, and raises at record `bad`."""
 
-    fields = {"x": Field.array(np.int32)}
-
     def __init__(self, size, bad=None):
         self.size, self.bad, self.read_so_far = size, bad, set()
+
+    @property
+    def fields(self):
+        return {"x": Field.array(np.int32)}
 
     def __len__(self):
         return self.size
@@ -153,9 +155,7 @@ def test_closing_the_source_ends_its_batches(load):
 @pytest.mark.parametrize("mode", ["eager", "lazy"])
 def test_len_is_the_number_of_batches_still_to_come(load, mode):
     batches = load(11, mode=mode).batches(3, epochs=2, remainder="keep")
-    left = [len(batches)]
-    for _ in batches:
-        left.append(len(batches))
+    left = [len(batches), *(len(batches) for _ in batches)]
     assert left == [8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 
@@ -230,7 +230,7 @@ def test_an_iterator_overtaken_by_a_newer_pass_is_stale(load):
 
 def test_a_field_named_as_the_mask_is_refused_with_pad_alone():
     source = datarax.load("memory:", data={"valid_mask": [1, 2, 3], "x": [1, 2, 3]})
-    with pytest.raises(UnknownFieldError, match="'valid_mask'.*exclude_keys"):
+    with pytest.raises(UnknownFieldError, match=r"'valid_mask'.*exclude_keys"):
         source.batches(2, remainder="pad")
     assert len(list(source.batches(2, remainder="keep"))) == 2
 

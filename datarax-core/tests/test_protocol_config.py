@@ -49,7 +49,7 @@ def test_batch_stats_fn_and_precomputed_stats_exclude_each_other():
 def test_batch_stats_fn_must_be_callable_and_precomputed_stats_a_mapping():
     with pytest.raises(TypeError, match="batch_stats_fn must be callable, got int"):
         DataraxModuleConfig(batch_stats_fn=3)
-    with pytest.raises(TypeError, match="precomputed_stats must be a mapping.*got list"):
+    with pytest.raises(TypeError, match=r"precomputed_stats must be a mapping.*got list"):
         DataraxModuleConfig(precomputed_stats=[1.0])
 
 

@@ -184,7 +184,7 @@ def test_a_source_used_before_super_init_says_so():
 def test_get_batch_at_raises_not_implemented_if_the_source_has_no_indexed_access():
     source = Stream(StructuralConfig())
     assert not source.supports_indexed_access()
-    with pytest.raises(NotImplementedError, match="Stream has no indexed access.*iterate over it"):
+    with pytest.raises(NotImplementedError, match=r"Stream has no indexed access.*iterate over it"):
         source.get_batch_at(0, 2)
     with pytest.raises(NotImplementedError, match="no __getitem__"):
         source[0]
@@ -222,7 +222,7 @@ def test_element_spec_raises_not_implemented_on_the_base_class():
 
 def test_a_source_without_a_reader_says_so():
     with pytest.raises(NotImplementedError, match="not built on a reader"):
-        rows().reader
+        _ = rows().reader
 
 
 def test_a_source_is_true_even_where_its_length_is_zero_or_unknown():

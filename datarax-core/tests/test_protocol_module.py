@@ -210,7 +210,7 @@ class Ordered(DataraxModule):
 
 
 def test_copy_says_which_constructor_argument_it_cannot_keep():
-    with pytest.raises(TypeError, match="'secret' is kept neither as self.secret nor as"):
+    with pytest.raises(TypeError, match=r"'secret' is kept neither as self.secret nor as"):
         Lossy(DataraxModuleConfig(), 1).copy()
     with pytest.raises(TypeError, match=r"cannot tell what \*kwargs was given; override copy"):
         Greedy(DataraxModuleConfig(), a=1).copy()

@@ -49,7 +49,7 @@ def test_a_public_name_says_what_it_is(package):
 
 def test_a_name_that_does_not_exist_is_an_attribute_error(package):
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        package.nonsense
+        _ = package.nonsense
 
 
 def test_the_public_surface_is_the_one_of_the_design():

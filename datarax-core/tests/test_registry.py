@@ -1,6 +1,5 @@
 """The catalogue: what is installed, found without importing it, each plugin by itself."""
 
-import datetime
 import importlib
 import sys
 import threading
@@ -171,7 +170,7 @@ def test_the_same_distribution_found_twice_is_no_conflict(publish, tmp_path, mon
 def test_autoload_disabled_means_that_no_installed_plugin_answers(publish, monkeypatch, value):
     module = publish("toy")
     monkeypatch.setenv("DATARAX_DISABLE_PLUGIN_AUTOLOAD", value)
-    with pytest.raises(SourceDisabledError, match="datarax-toy 1.0.*switched off") as caught:
+    with pytest.raises(SourceDisabledError, match=r"datarax-toy 1.0.*switched off") as caught:
         datarax.load("toy:")
     assert "add 'toy' to DATARAX_PLUGINS" in str(caught.value)
     assert listed("toy").status == "disabled"
@@ -329,7 +328,7 @@ def test_hooks_are_validated_when_a_plugin_is_asked_for(publish, body, error, te
 def test_a_plugin_that_opens_neither_a_reader_nor_a_source_says_what_it_opened(publish, opened):
     body = DESCRIBE + f"    @hookimpl\n    def open(self, uri): return {opened}\n"
     publish("toy", HEAD + body + "\nplugin = Plugin()\n")
-    with pytest.raises((SourceBrokenError, TypeError), match="[Rr]eader"):
+    with pytest.raises((SourceBrokenError, TypeError), match=r"[Rr]eader"):
         datarax.load("toy:")
 
 
@@ -341,7 +340,7 @@ def test_an_entry_point_may_name_a_class_or_a_module(publish):
 def test_errors_of_open_are_the_plugins_own(publish):
     body = DESCRIBE + "    @hookimpl\n    def open(self, uri): raise FileNotFoundError('gone')\n"
     publish("toy", HEAD + body + "\nplugin = Plugin()\n")
-    with pytest.raises(FileNotFoundError, match="^gone$"):
+    with pytest.raises(FileNotFoundError, match=r"^gone$"):
         datarax.load("toy:")
 
 
@@ -377,14 +376,14 @@ def test_a_scheme_to_register_is_a_word(scheme):
 
 def test_what_is_no_plugin_is_not_registered():
     with pytest.raises(SourceBrokenError, match=r"registered by hand\) implements no hook"):
-        datarax.register("mine", datetime.date(2020, 1, 1))
+        datarax.register("mine", object())
     with pytest.raises(UnknownSourceError):
         datarax.load("mine:")
 
 
 def test_unregistering_what_is_not_registered_says_what_is():
     datarax.register("mine", Toy())
-    with pytest.raises(UnknownSourceError, match="nothing is registered for 'yours'.*'mine'"):
+    with pytest.raises(UnknownSourceError, match=r"nothing is registered for 'yours'.*'mine'"):
         datarax.unregister("yours")
 
 
@@ -405,7 +404,7 @@ def test_inspect_looks_where_a_plugin_does_not_say(publish):
 
 def test_saving_to_a_plugin_that_only_reads_says_so(publish):
     publish("toy")
-    with datarax.load("toy:") as source, pytest.raises(NotSupportedError, match="datarax-toy 1.0"):
+    with datarax.load("toy:") as source, pytest.raises(NotSupportedError, match=r"datarax-toy 1.0"):
         datarax.save(source, "toy:")
 
 

@@ -136,7 +136,7 @@ def test_it_refuses_to_run_inside_another_transformation(load):
     source = load()
     for transform in (
         lambda: jax.jit(lambda c: source.scan_epoch(total, c, batch_size=4))(0.0),
-        lambda: jax.jit(lambda: source.scan_epoch(total, 0.0, batch_size=4))(),
+        jax.jit(lambda: source.scan_epoch(total, 0.0, batch_size=4)),
         lambda: jax.vmap(lambda c: source.scan_epoch(total, c, batch_size=4))(jnp.zeros(2)),
         lambda: jax.grad(lambda c: source.scan_epoch(total, c, batch_size=4)[0])(0.0),
     ):

@@ -1,5 +1,7 @@
 """Split expressions: the grammar of TFDS and Hugging Face, and readers of what they select."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,13 +70,10 @@ def test_percents_round_to_the_closest_record_as_tfds_does(percent, size, record
 @given(size=st.integers(0, 10**7), cuts=st.lists(st.integers(0, 100), max_size=5).map(sorted))
 def test_percents_partition_a_split(size, cuts):
     edges = [0, *cuts, 100]
-    parts = [
-        ranges(f"t[{low}%:{high}%]", size)[0][1:]
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    parts = [ranges(f"t[{low}%:{high}%]", size)[0][1:] for low, high in itertools.pairwise(edges)]
     assert parts[0][0] == 0
     assert parts[-1][1] == size
-    assert all(left[1] == right[0] for left, right in zip(parts[:-1], parts[1:], strict=True))
+    assert all(left[1] == right[0] for left, right in itertools.pairwise(parts))
 
 
 @given(size=st.integers(0, 200), start=st.integers(-300, 300), stop=st.integers(-300, 300))
@@ -115,12 +114,12 @@ def test_a_malformed_expression_is_refused_with_the_position(expression, positio
 def test_no_split_is_the_only_one_else_train_else_an_error_that_lists_them():
     assert choose_split(None, ("all",), dataset="d")[0].name == "all"
     assert choose_split(None, ("test", "train"), dataset="d")[0].name == "train"
-    with pytest.raises(UnknownSplitError, match="d has the splits 'test', 'val'.*with split="):
+    with pytest.raises(UnknownSplitError, match=r"d has the splits 'test', 'val'.*with split="):
         choose_split(None, ("test", "val"), dataset="d")
 
 
 def test_every_term_of_a_sum_must_exist():
-    with pytest.raises(UnknownSplitError, match="no split 'tset'.*'train', 'test'.*mean 'test'"):
+    with pytest.raises(UnknownSplitError, match=r"no split 'tset'.*'train', 'test'.*mean 'test'"):
         choose_split("train+tset", ("train", "test"), dataset="d")
 
 

@@ -157,6 +157,7 @@ class Host:
     Attributes:
         cursor: Where the source stands.
         shared: The reader and its count of holders; None for a source without one.
+        view: That reader as the source reads it: selected fields, cached records.
         facts: What the source found out at construction and never changes.
         programs: Programs compiled for this source.
         stored: What the source was built from, where `copy` needs it again.
@@ -168,6 +169,7 @@ class Host:
     ) -> None:
         self.cursor = cursor or Cursor()
         self.shared = shared
+        self.view = view
         self.facts = facts
         self.programs = Programs()
         self.running: Any = None
@@ -178,6 +180,7 @@ class Host:
         """Return a host with a cursor of its own over the same reader."""
         host = Host(
             shared=self.shared.share() if self.shared else None,
+            view=self.view,
             facts=self.facts,
             cursor=self.cursor.copy(),
         )
@@ -194,7 +197,7 @@ class Host:
         self.check_open(who)
         if self.shared is None:
             raise NotImplementedError(f"{who} is not built on a reader, and has none to hand out")
-        return self.shared.reader
+        return self.view
 
     def check_open(self, who: str) -> None:
         """Raise SourceClosedError if the source was closed."""
@@ -213,6 +216,7 @@ class Host:
         return {
             "cursor": self.cursor,
             "shared": self.shared,
+            "view": self.view,
             "facts": self.facts,
             "stored": self.stored,
             "closed": self.closed,

@@ -96,7 +96,7 @@ class ReaderSource(DataSourceModule):
     def __init__(
         self,
         config: SourceConfig,
-        reader: Reader | StreamReader,
+        reader: Reader | StreamReader | SharedReader,
         *,
         uri: str = "",
         rngs: nnx.Rngs | None = None,
@@ -109,8 +109,11 @@ class ReaderSource(DataSourceModule):
         super().__init__(
             with_seed(config, rngs), rngs=rngs if config.stochastic else None, name=name
         )
+        shared = reader.share() if isinstance(reader, SharedReader) else SharedReader(reader)
         self._host = Host(
-            shared=SharedReader(self._prepared(reader, uri)), facts=self._find_out(reader, uri)
+            shared=shared,
+            view=self._prepared(shared.reader, uri),
+            facts=self._find_out(shared.reader, uri),
         )
         facts = self._facts
         self._data = nnx.data(
@@ -376,6 +379,11 @@ class ReaderSource(DataSourceModule):
         if rngs is not None and config is None:
             config = dataclasses.replace(self.config, seed=None)
         return super().copy(config=config, rngs=rngs, name=name)
+
+    def _constructor_argument(self, word: str) -> Any:
+        if word == "reader":
+            return self._host.shared
+        return self._facts.uri if word == "uri" else super()._constructor_argument(word)
 
     def get_state(self) -> dict[str, Any]:
         """Return what a checkpoint needs, as JSON values, under 2 KB: place, counts, fingerprint.
