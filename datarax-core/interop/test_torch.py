@@ -42,8 +42,7 @@ def test_a_data_loader_takes_the_reader_as_it_is(source):
     loader = torch.utils.data.DataLoader(source.reader, batch_size=8, shuffle=True)
     rows = {}
     for batch in loader:
-        for row, values in zip(batch["id"].tolist(), batch["x"].numpy(), strict=True):
-            rows[row] = values
+        rows |= dict(zip(batch["id"].tolist(), batch["x"].numpy(), strict=True))
     assert sorted(rows) == list(range(ROWS))
     np.testing.assert_array_equal(np.stack([rows[row] for row in range(ROWS)]), VALUES)
 

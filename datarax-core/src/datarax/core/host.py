@@ -165,7 +165,12 @@ class Host:
     """
 
     def __init__(
-        self, *, shared: SharedReader | None = None, facts: Any = None, cursor: Cursor | None = None
+        self,
+        *,
+        shared: SharedReader | None = None,
+        view: Any = None,
+        facts: Any = None,
+        cursor: Cursor | None = None,
     ) -> None:
         self.cursor = cursor or Cursor()
         self.shared = shared
