@@ -1,11 +1,20 @@
 """Sharded batches on eight CPU devices; run by test_batches.py in a process of its own."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from datarax.sources import Field, ReaderSource, RecordReader, SourceConfig
+from datarax.sources import (
+    Field,
+    MemorySource,
+    MemorySourceConfig,
+    ReaderSource,
+    RecordReader,
+    SourceConfig,
+)
 
 
 class Counting(RecordReader):
@@ -58,3 +67,35 @@ def test_sizes_that_do_not_divide_are_refused_before_anything_is_read(source):
         source.batches(6, sharding=sharding("data"))
     with pytest.raises(ValueError, match="the last batch of 4 rows"):
         source.batches(8, sharding=sharding("data"), remainder="keep")
+
+
+@pytest.mark.parametrize("kind", [jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit])
+@pytest.mark.parametrize("axes", [("data",), ()], ids=["split", "replicated"])
+def test_placed_eager_data_gives_the_same_batches_on_every_path(kind, axes):
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))
+    placement = NamedSharding(mesh, PartitionSpec(*axes))
+    data = {"x": np.arange(96, dtype=np.float32).reshape(24, 4), "y": np.arange(24)}
+    config = MemorySourceConfig(shuffle=True, placement=placement)
+    placed, plain = MemorySource(config, data), MemorySource(MemorySourceConfig(shuffle=True), data)
+    whole = sum(leaf.nbytes for leaf in plain._data.values())
+    assert placed.plan.bytes_per_device == (whole // 8 if axes else whole)
+    np.testing.assert_array_equal(placed[3]["x"], plain[3]["x"])
+    np.testing.assert_array_equal(placed.get_batch_at(20, 8)["y"], plain.get_batch_at(20, 8)["y"])
+    read = nnx.jit(lambda source, start: source.get_batch_at(start, 8))
+    np.testing.assert_array_equal(read(placed, jnp.int32(5))["x"], plain.get_batch_at(5, 8)["x"])
+    for found, expected in zip(placed.batches(8), plain.batches(8), strict=True):
+        np.testing.assert_array_equal(found["x"], expected["x"])
+    (total, ids), (expected_total, expected_ids) = (
+        source.scan_epoch(lambda c, b: (c + b["x"].sum(), b["y"]), 0.0, batch_size=8)
+        for source in (placed, plain)
+    )
+    np.testing.assert_array_equal(ids, expected_ids)
+    assert float(total) == float(expected_total) == 96 * 95 / 2
+
+
+def test_a_placement_that_does_not_divide_is_refused():
+    config = MemorySourceConfig(placement=sharding("data"))
+    with pytest.raises(ValueError, match="cannot hold 21 rows"):
+        MemorySource(config, {"x": np.arange(21)})
+    with pytest.raises(ValueError, match="placement is where eager data lies"):
+        MemorySource(MemorySourceConfig(placement=sharding("data"), mode="lazy"), {"x": [1]})

@@ -279,4 +279,4 @@ def test_batches_are_laid_out_over_eight_devices():
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "8 passed" in done.stdout
+    assert "13 passed" in done.stdout

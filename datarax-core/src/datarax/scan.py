@@ -8,6 +8,7 @@ is told.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from datarax.core import order
 from datarax.core.data_source import check_size
 from datarax.core.spec import batched
 from datarax.staging import Background, piece_batches
+from datarax.transfer import blank_rows, take_rows
 
 if TYPE_CHECKING:
     from datarax.core.data_source import DataSourceModule
@@ -50,7 +52,7 @@ def scan_epoch(
         shuffled = words is not None
         program = host.programs.get(
             ("scan", step, size),
-            lambda: jax.jit(_whole_pass(step, size, length, y_spec, shuffled=shuffled)),
+            lambda: jax.jit(_whole_pass(step, size, length, shuffled=shuffled)),
         )
         place = order.place_words(words, epoch, offset)
         carry, ys = program(carry, data, place, jnp.int32(trips))
@@ -60,9 +62,7 @@ def scan_epoch(
         many = piece_batches(source.element_spec(), size)
         if known is not None:
             many = min(many, max(1, known // size))
-        program = host.programs.get(
-            ("scan", step, size), lambda: jax.jit(_one_piece(step, many, y_spec))
-        )
+        program = host.programs.get(("scan", step, size), lambda: jax.jit(_one_piece(step, many)))
         stacks = source._stacks(epoch, offset, size, many)
         carry, parts, trips, skipped = _run_stacks(stacks, program, carry)
     ys = _join(parts, y_spec, trips)
@@ -89,9 +89,7 @@ def _run_stacks(
     return carry, parts, trips, skipped
 
 
-def _whole_pass(
-    step: Step, size: int, length: int, y_spec: Any, *, shuffled: bool
-) -> Callable[..., Any]:
+def _whole_pass(step: Step, size: int, length: int, *, shuffled: bool) -> Callable[..., Any]:
     def run(carry: Any, data: Any, place: Any, trips: Any) -> Any:
         words, low, high, offset = order.split_place(place, shuffled=shuffled)
         keys = None if words is None else order.round_keys(jnp, words, length, low, high)
@@ -106,32 +104,26 @@ def _whole_pass(
             )
             return take_rows(data, index)
 
-        return _loop(step, batch, carry, trips, max(1, length // size), y_spec)
+        return _loop(step, batch, carry, trips, max(1, length // size))
 
     return run
 
 
-def _one_piece(step: Step, many: int, y_spec: Any) -> Callable[..., Any]:
+def _one_piece(step: Step, many: int) -> Callable[..., Any]:
     def run(carry: Any, stacked: Any, trips: Any) -> Any:
         def batch(i: Any) -> Any:
             return jax.tree.map(
                 lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), stacked
             )
 
-        return _loop(step, batch, carry, trips, many, y_spec)
+        return _loop(step, batch, carry, trips, many)
 
     return run
 
 
-def take_rows(data: Any, index: Any) -> Any:
-    """Return the rows of every leaf at `index`, which is within bounds by construction."""
-    return jax.tree.map(lambda leaf: leaf.at[index].get(mode="promise_in_bounds"), data)
-
-
-def _loop(
-    step: Step, batch: Callable[[Any], Any], carry: Any, trips: Any, capacity: int, y_spec: Any
-) -> Any:
+def _loop(step: Step, batch: Callable[[Any], Any], carry: Any, trips: Any, capacity: int) -> Any:
     """Run `trips` steps, known only when it runs: as `lax.scan`, whose length is static."""
+    laid_out = jax.eval_shape(lambda held: step(held, batch(jnp.int32(0)))[1], carry)
 
     def body(i: Any, state: Any) -> Any:
         carry, ys = state
@@ -142,7 +134,7 @@ def _loop(
         )
         return moved, ys
 
-    ys = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), y_spec)
+    ys = jax.tree.map(functools.partial(blank_rows, capacity), laid_out)
     return lax.fori_loop(0, trips, body, (carry, ys))
 
 

@@ -137,3 +137,47 @@ def place_columns(columns: HostBatch, placement: Placement) -> dict[str, jax.Arr
             for name, column in columns.items()
         }
     return to_device(columns, placement)
+
+
+def take_rows(data: Any, index: Any) -> Any:
+    """Return the rows of every leaf at `index`, which is within bounds by construction.
+
+    Rows of data that lies over the devices of a mesh with explicit axes are replicated along their
+    leading dimension, since any device may hold any of them.
+    """
+
+    def take(leaf: Any) -> Any:
+        sharding = _explicit(leaf)
+        if sharding is None:
+            return leaf.at[index].get(mode="promise_in_bounds")
+        rows = jax.sharding.NamedSharding(sharding.mesh, _spec(None, *sharding.spec[1:]))
+        return leaf.at[index].get(mode="promise_in_bounds", out_sharding=rows)
+
+    return jax.tree.map(take, data)
+
+
+def blank_rows(count: int, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    """Return `count` rows of zeros like `leaf`, laid out as it is; for use under tracing."""
+    rows = jnp.zeros((count, *leaf.shape), leaf.dtype)
+    sharding: Any = leaf.sharding
+    if sharding is None or not _has_explicit_axes(sharding):
+        return rows
+    laid_out = jax.sharding.NamedSharding(sharding.mesh, _spec(None, *sharding.spec))
+    reshard: Any = jax.sharding.reshard
+    placed: jax.Array = reshard(rows, laid_out)
+    return placed
+
+
+def _explicit(leaf: Any) -> Any:
+    sharding = jax.typeof(leaf).sharding
+    return sharding if _has_explicit_axes(sharding) else None
+
+
+def _has_explicit_axes(sharding: Any) -> bool:
+    mesh = getattr(sharding, "mesh", None)
+    return mesh is not None and jax.sharding.AxisType.Explicit in mesh.axis_types
+
+
+def _spec(*parts: Any) -> Any:
+    make: Any = jax.sharding.PartitionSpec
+    return make(*parts)

@@ -29,7 +29,6 @@ from datarax.errors import (
     NotSupportedError,
     UnknownLengthError,
 )
-from datarax.scan import take_rows
 from datarax.sources.caching import CachingReader
 from datarax.sources.config import SourceConfig
 from datarax.sources.eager import load_columns
@@ -44,7 +43,7 @@ from datarax.sources.streaming import (
     stream_columns,
     stream_length,
 )
-from datarax.transfer import to_batches, to_device
+from datarax.transfer import take_rows, to_batches, to_device
 
 PIECE_ROWS = 1024
 PIECE_BYTES = 2**22
@@ -529,7 +528,7 @@ def _gather_many(
 
 @jax.jit
 def _row(data: Any, index: Any) -> Any:
-    return take_rows(data, index)
+    return {name: rows[0] for name, rows in take_rows(data, index[None]).items()}
 
 
 def _gather_traced(data: Any, words: Any, start: Any, size: int, count: int) -> Any:
