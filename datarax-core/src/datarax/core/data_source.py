@@ -304,7 +304,7 @@ class DataSourceModule(HostSlot, StructuralModule):
     def reset_operation_stats(self) -> None:
         """Reset operation statistics to zero, with new JAX arrays."""
         super().reset_operation_stats()
-        self._host.cursor.applied = self._host.cursor.skipped = 0
+        self._host.cursor.forget_counts()
 
     def get_state(self) -> dict[str, Any]:
         """Return what a checkpoint needs: variables, statistics and the cursor.
@@ -457,7 +457,6 @@ class DataSourceModule(HostSlot, StructuralModule):
                     cursor.check(token)
                     host.check_open(who)
                 cursor.offset += 1
-                cursor.applied += 1
                 if row == last:
                     cursor.finish()
                     finished = True

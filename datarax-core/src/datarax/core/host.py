@@ -25,12 +25,11 @@ class Cursor:
         epoch: The current epoch.
         offset: Elements of that epoch already delivered.
         resumed: Whether the next pass goes on from `offset` instead of beginning at 0.
-        applied: Elements delivered by passes so far.
         skipped: Elements that passes left out as a dropped remainder.
         token: What the newest pass holds; None before one began.
     """
 
-    __slots__ = ("applied", "epoch", "offset", "resumed", "skipped", "token")
+    __slots__ = ("_earlier", "epoch", "offset", "resumed", "skipped", "token")
 
     def __init__(
         self,
@@ -44,9 +43,14 @@ class Cursor:
         self.epoch = epoch
         self.offset = offset
         self.resumed = resumed
-        self.applied = applied
         self.skipped = skipped
         self.token: object = None
+        self._earlier = applied - offset
+
+    @property
+    def applied(self) -> int:
+        """Elements delivered by passes so far: those of this epoch and the earlier ones."""
+        return self._earlier + self.offset
 
     def begin(self) -> object:
         """Begin a pass at the start of the epoch, or where a restored cursor stands.
@@ -55,6 +59,7 @@ class Cursor:
             The token with which the pass may move the cursor, until a newer pass begins.
         """
         if not self.resumed:
+            self._earlier += self.offset
             self.offset = 0
         self.resumed = False
         self.token = object()
@@ -71,29 +76,27 @@ class Cursor:
     def deliver(self, count: int) -> None:
         """Move past `count` delivered elements of this epoch."""
         self.offset += count
-        self.applied += count
 
     def finish(self, skipped: int = 0) -> None:
         """Move to the beginning of the next epoch, leaving `skipped` elements undelivered."""
         self.skipped += skipped
+        self._earlier += self.offset
         self.epoch += 1
         self.offset = 0
 
     def set(self, epoch: int, offset: int, applied: int, skipped: int) -> None:
         """Stand at (epoch, offset), for the next pass to go on from; older passes are stale."""
         self.epoch, self.offset, self.resumed = epoch, offset, True
-        self.applied, self.skipped = applied, skipped
+        self._earlier, self.skipped = applied - offset, skipped
         self.token = None
+
+    def forget_counts(self) -> None:
+        """Count delivered and skipped elements from 0 again."""
+        self._earlier, self.skipped = -self.offset, 0
 
     def copy(self) -> Cursor:
         """Return a cursor that stands at the same place, as a restored one does."""
-        return Cursor(
-            self.epoch,
-            self.offset,
-            resumed=True,
-            applied=self.applied,
-            skipped=self.skipped,
-        )
+        return _restored_cursor(self.epoch, self.offset, self.applied, self.skipped)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored_cursor, (self.epoch, self.offset, self.applied, self.skipped)

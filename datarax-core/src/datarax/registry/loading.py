@@ -158,7 +158,7 @@ def _as_source(
 def _with_rngs(config: StructuralConfig, rngs: Any) -> tuple[StructuralConfig, Any]:
     """Return the config with the seed drawn from `rngs`, and the rngs that `open` still needs."""
     from datarax.sources.config import SourceConfig
-    from datarax.sources.source import with_seed
+    from datarax.sources.seeding import with_seed
 
     if not isinstance(config, SourceConfig):
         return config, rngs

@@ -93,6 +93,10 @@ class Layout:
         """Bytes of the arrays of one element."""
         return sum(_leaf_bytes(leaf) for leaf in self.leaves)
 
+    def blank(self, *rows: int) -> dict[str, NDArray[Any]]:
+        """Return new buffers of shape (*rows, *shape), uninitialised and aligned."""
+        return {leaf.name: aligned_empty((*rows, *leaf.shape), leaf.dtype) for leaf in self.leaves}
+
     def read(self, reader: Reader, indices: Indices) -> dict[str, NDArray[Any]]:
         """Return the leaves of the records at `indices`, each of shape (len(indices), *shape).
 
@@ -103,10 +107,7 @@ class Layout:
             IntegerRangeError: If a stored integer does not fit the emitted dtype.
             CorruptDataError: If the reader returns another shape or dtype than it declares.
         """
-        out = {
-            leaf.name: aligned_empty((len(indices), *leaf.shape), leaf.dtype)
-            for leaf in self.leaves
-        }
+        out = self.blank(len(indices))
         self.read_into(reader, indices, out)
         return out
 
@@ -129,7 +130,7 @@ class Layout:
 
     def of_columns(self, columns: Columns, rows: int) -> dict[str, NDArray[Any]]:
         """Return the leaves of columns that are read already, as `read` does."""
-        out = {leaf.name: aligned_empty((rows, *leaf.shape), leaf.dtype) for leaf in self.leaves}
+        out = self.blank(rows)
         self.fill(columns, out, self.leaves)
         return out
 

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -32,9 +31,12 @@ from datarax.errors import (
 from datarax.sources.caching import CachingReader
 from datarax.sources.config import SourceConfig
 from datarax.sources.eager import load_columns
-from datarax.sources.layout import Layout, aligned_empty
+from datarax.sources.elements import piece_rows, row_of, unstacked
+from datarax.sources.gather import fetch_rows, gather, gather_many, gather_traced, traced_start
+from datarax.sources.layout import Layout
 from datarax.sources.plan import Plan, choose_mode
 from datarax.sources.reader import Columns, Reader, StreamReader, check_index
+from datarax.sources.seeding import key_words, with_seed
 from datarax.sources.selected import SelectedReader
 from datarax.sources.source_state import fingerprint, read_state, write_state
 from datarax.sources.streaming import (
@@ -43,10 +45,7 @@ from datarax.sources.streaming import (
     stream_columns,
     stream_length,
 )
-from datarax.transfer import take_rows, to_batches, to_device
-
-PIECE_ROWS = 1024
-PIECE_BYTES = 2**22
+from datarax.transfer import to_batches, to_device
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ class ReaderSource(DataSourceModule):
         self._check_indexed("s[i]")
         row = check_index(index, facts.length)
         if self._data:
-            element = dict(_row(self._data, np.int32(row)))
+            element = dict(row_of(self._data, np.int32(row)))
         else:
             columns = facts.layout.read(self.reader, np.array([row], np.int64))
             element = dict(to_device({name: column[0] for name, column in columns.items()}))
@@ -209,12 +208,12 @@ class ReaderSource(DataSourceModule):
             words = None if words is None else np.asarray(words, np.uint32)
             if self._data:
                 place = order.place_words(words, epoch, offset)
-                return _gather(self._data, place, facts.length, count, words is not None)
+                return gather(self._data, place, facts.length, count, words is not None)
             indices = order.positions(words, facts.length, epoch, offset, count)
             return to_device(facts.layout.read(self.reader, indices))
-        start = _traced_start(start)
+        start = traced_start(start)
         if self._data:
-            return _gather_traced(self._data, words, start, facts.length, count)
+            return gather_traced(self._data, words, start, facts.length, count)
         return self._callback(start, words, count)
 
     def _callback(self, start: Any, words: Any, count: int) -> Any:
@@ -222,9 +221,9 @@ class ReaderSource(DataSourceModule):
             name: struct((count, *leaf.shape), leaf.dtype)
             for name, leaf in self.element_spec().items()
         }
-        fetch = partial(_fetch, self._host_ref(), count)
+        read = partial(fetch_rows, self._host_ref(), count)
         arguments = (start,) if words is None else (start, words)
-        return jax.pure_callback(fetch, spec, *arguments, vmap_method="expand_dims")
+        return jax.pure_callback(read, spec, *arguments, vmap_method="expand_dims")
 
     def _host_ref(self) -> HostRef:
         ref: HostRef = self.__dict__["_host"]
@@ -264,29 +263,36 @@ class ReaderSource(DataSourceModule):
 
     def _streamed_elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
         layout = self._facts.layout
-        names = [leaf.name for leaf in layout.leaves]
-        for columns in rechunked(self._columns(epoch, offset), PIECE_ROWS):
+        capacity = piece_rows(layout)
+        for columns in rechunked(self._columns(epoch, offset), capacity):
             rows = len(next(iter(columns.values())))
-            batch = to_device(layout.of_columns(columns, rows)) if names else {}
-            yield _unstacked(names, batch, {name: columns[name] for name in layout.host_only})
+            out = layout.blank(capacity)
+            layout.fill(columns, {name: leaf[:rows] for name, leaf in out.items()}, layout.leaves)
+            yield unstacked(
+                to_device(out), rows, {name: columns[name] for name in layout.host_only}
+            )
 
     def _indexed_elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
         facts = self._facts
-        layout, words = facts.layout, self._words(None)
-        names = [leaf.name for leaf in layout.leaves]
-        rows = max(1, min(PIECE_ROWS, PIECE_BYTES // max(1, layout.element_bytes)))
-        while offset < facts.length:
-            count = min(rows, facts.length - offset)
-            indices = order.positions(words, facts.length, epoch, offset, count)
+        layout, size, words = facts.layout, facts.length, self._words(None)
+        capacity = min(piece_rows(layout), size)
+        while offset < size:
+            rows = min(capacity, size - offset)
             batch: Mapping[str, Any] = {}
-            if names:
-                if self._data:
-                    place = order.place_words(words, epoch, offset)
-                    batch = _gather(self._data, place, facts.length, count, words is not None)
-                else:
-                    batch = to_device(layout.read(self.reader, indices))
-            yield _unstacked(names, batch, layout.host_values(self.reader, indices))
-            offset += count
+            indices: Any = None
+            if layout.host_only or not self._data:
+                indices = order.positions(words, size, epoch, offset, rows)
+            if self._data:  # a whole piece, the rows behind the epoch's end left unused
+                place = order.place_words(words, epoch, offset)
+                batch = gather(self._data, place, size, capacity, words is not None)
+            elif layout.leaves:
+                out = layout.blank(capacity)
+                filled = {name: leaf[:rows] for name, leaf in out.items()}
+                layout.read_into(self.reader, indices, filled)
+                batch = to_device(out)
+            hosted = layout.host_values(self.reader, indices) if layout.host_only else {}
+            yield unstacked(batch, rows, hosted)
+            offset += rows
 
     def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
         facts = self._facts
@@ -295,7 +301,7 @@ class ReaderSource(DataSourceModule):
         if self._data:
             place = order.place_words(words, epoch, offset)
             return list(
-                _gather_many(self._data, place, facts.length, size, count, words is not None)
+                gather_many(self._data, place, facts.length, size, count, words is not None)
             )
         indices = order.positions(words, facts.length, epoch, offset, size * count)
         return to_batches(facts.layout.read(self.reader, indices), size, count)
@@ -304,7 +310,7 @@ class ReaderSource(DataSourceModule):
         facts = self._facts
         self._check_arrays()
         indices = order.positions(self._words(None), facts.length, epoch, offset, size * count)
-        out = _blank_stack(facts.layout, capacity, size)
+        out = facts.layout.blank(capacity, size)
         filled = {name: _flat(buffer)[: size * count] for name, buffer in out.items()}
         facts.layout.read_into(self.reader, indices, filled)
         return to_device(out)
@@ -350,7 +356,7 @@ class ReaderSource(DataSourceModule):
             full, rest = divmod(rows, size)
             if not full:
                 break
-            buffers = _blank_stack(layout, many, size)
+            buffers = layout.blank(many, size)
             flat = {name: _flat(buffer)[:rows] for name, buffer in buffers.items()}
             layout.fill(columns, flat, layout.leaves)
             yield to_device(buffers), full, 0
@@ -453,139 +459,8 @@ class ReaderSource(DataSourceModule):
         return Facts(size, layout, plan, uri, identity, order.seed_words(seed))
 
 
-def _unstacked(
-    names: Sequence[str], batch: Mapping[str, Any], hosted: Mapping[str, Sequence[Any]]
-) -> list[dict[str, Any]]:
-    """Return the elements of a batch and of the host-only values beside it."""
-    keys = [*names, *hosted]
-    columns = [*(list(batch[name]) for name in names), *hosted.values()]
-    return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _blank_stack(layout: Layout, count: int, size: int) -> dict[str, Any]:
-    return {
-        leaf.name: aligned_empty((count, size, *leaf.shape), leaf.dtype) for leaf in layout.leaves
-    }
-
-
 def _flat(buffer: Any) -> Any:
     return buffer.reshape(-1, *buffer.shape[2:])
-
-
-def with_seed(config: SourceConfig, rngs: nnx.Rngs | None) -> SourceConfig:
-    """Return the config with the seed that `rngs` supplies, once, where it needs one.
-
-    A stochastic config needs `rngs` for its stream, and may give a seed beside them.
-
-    Raises:
-        ValueError: If both give a seed.
-    """
-    if rngs is None:
-        return config
-    if config.seed is not None and not config.stochastic:
-        raise ValueError(f"seed={config.seed} and rngs both give a seed; leave one of them out")
-    if not config.shuffle or config.seed is not None:
-        return config
-    stream = config.stream_name or "shuffle"
-    drawn = jax.random.bits(rngs[stream](), (), jnp.uint32)
-    return dataclasses.replace(config, seed=int(drawn))
-
-
-def key_words(key: Any) -> Any:
-    """Return the uint32 words of a PRNG key, typed or raw.
-
-    Raises:
-        TypeError: If it is no PRNG key.
-    """
-    dtype = getattr(key, "dtype", None)
-    if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        words = jax.random.key_data(key)
-    elif dtype == jnp.uint32:
-        words = key
-    else:
-        raise TypeError(
-            f"key is a PRNG key such as jax.random.key(0), got {type(key).__name__} {key!r}"
-        )
-    if words.ndim != 1:
-        raise TypeError(f"key is one PRNG key, got an array of shape {list(key.shape)}")
-    return words
-
-
-@partial(jax.jit, static_argnames=("size", "count", "shuffled"))
-def _gather(data: Any, place: Any, size: int, count: int, shuffled: bool) -> Any:
-    words, low, high, offset = order.split_place(place, shuffled=shuffled)
-    return take_rows(data, order.traced_positions(words, size, low, high, offset, count))
-
-
-@partial(jax.jit, static_argnames=("size", "batch", "count", "shuffled"))
-def _gather_many(
-    data: Any, place: Any, size: int, batch: int, count: int, shuffled: bool
-) -> list[Any]:
-    words, low, high, offset = order.split_place(place, shuffled=shuffled)
-    index = order.traced_positions(words, size, low, high, offset, batch * count)
-    return [take_rows(data, index[batch * i : batch * (i + 1)]) for i in range(count)]
-
-
-@jax.jit
-def _row(data: Any, index: Any) -> Any:
-    return {name: rows[0] for name, rows in take_rows(data, index[None]).items()}
-
-
-def _gather_traced(data: Any, words: Any, start: Any, size: int, count: int) -> Any:
-    kind = start.dtype.type
-    epoch, offset = start // kind(size), start % kind(size)
-    low = epoch.astype(jnp.uint32)
-    high = (epoch >> 32).astype(jnp.uint32) if start.dtype.itemsize > 4 else jnp.uint32(0)
-    split = None if words is None else [jnp.asarray(words)[i] for i in range(words.shape[0])]
-    return take_rows(
-        data,
-        order.traced_positions(split, size, low, high, offset.astype(jnp.uint32), count),
-    )
-
-
-def _traced_start(start: Any) -> Any:
-    if not isinstance(start, jax.core.Tracer):
-        checked = check_start(start)
-        if checked >= order.TRACED_LIMIT:
-            raise ValueError(
-                f"start={checked} with a traced key is beyond int32; fold the epoch into the key"
-            )
-        return jnp.int32(checked)
-    if not jnp.issubdtype(start.dtype, jnp.integer) or start.shape != ():
-        raise TypeError(
-            f"start is a position, an integer scalar, got a traced {start.dtype}"
-            f"{list(start.shape)}; use jax.vmap for several"
-        )
-    return start
-
-
-def _fetch(ref: HostRef, count: int, start: Any, words: Any = None) -> dict[str, Any]:
-    """Read the rows of one batch, or of each batch under vmap; runs on the host, NumPy only."""
-    host = ref.get()
-    if host is None:
-        raise RuntimeError("the source was deleted while a compiled function still reads from it")
-    facts: Facts = host.facts
-    starts = np.asarray(start)
-    keys = None if words is None else np.asarray(words, np.uint32)
-    lead = starts.shape
-    if keys is not None:
-        lead = np.broadcast_shapes(starts.shape, keys.shape[:-1])
-        keys = np.broadcast_to(keys, (*lead, keys.shape[-1])).reshape(-1, keys.shape[-1])
-    flat = np.broadcast_to(starts, lead).reshape(-1).tolist()
-    indices = [
-        order.positions(
-            None if keys is None else keys[row],
-            facts.length,
-            place // facts.length,
-            place % facts.length,
-            count,
-        )
-        for row, place in enumerate(flat)
-    ]
-    columns = facts.layout.read(host.reader(facts.uri or "the source"), np.concatenate(indices))
-    return {
-        name: column.reshape(*lead, count, *column.shape[1:]) for name, column in columns.items()
-    }
 
 
 def streams(reader: Any) -> bool:

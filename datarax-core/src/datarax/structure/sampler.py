@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -15,6 +16,15 @@ from datarax.core.data_source import check_size
 from datarax.core.module import OperationCount
 from datarax.core.spec import struct
 from datarax.core.structural import StructuralModule
+
+_KIND_OF = {
+    "seed": "shuffled",
+    "start": "range",
+    "stop": "range",
+    "step": "range",
+    "window": "window",
+    "stride": "window",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +42,8 @@ class SamplerConfig(StructuralConfig):
         stride: From the start of one window to that of the next.
 
     Raises:
-        ValueError: For a value out of range, or "stochastic" with a kind that draws nothing.
+        ValueError: For a value out of range, or one that has no meaning for the kind.
+        TypeError: For a value of another type.
     """
 
     kind: Literal["sequential", "shuffled", "range", "window"] = "sequential"
@@ -52,15 +63,30 @@ class SamplerConfig(StructuralConfig):
             )
         if self.stochastic and self.kind != "shuffled":
             raise ValueError(f"kind={self.kind!r} draws nothing: leave stochastic out")
-        if not 0 <= self.seed < 2**32:
+        self._refuse_what_has_no_meaning()
+        if not 0 <= operator.index(self.seed) < 2**32:
             raise ValueError(f"seed is in [0, 2**32), got {self.seed}")
         for name in ("step", "window", "stride"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is 1 or more, got {getattr(self, name)}")
+            check_size(getattr(self, name), name)
+        if self.num_samples is not None:
+            check_size(self.num_samples, "num_samples")
         if self.start < 0 or (self.stop is not None and self.stop < self.start):
             raise ValueError(f"start={self.start}, stop={self.stop} is no range")
-        if self.num_samples is not None and self.num_samples < 1:
-            raise ValueError(f"num_samples is 1 or more, got {self.num_samples}")
+
+    def _refuse_what_has_no_meaning(self) -> None:
+        for field in fields(SamplerConfig):
+            kind = _KIND_OF.get(field.name, self.kind)
+            value = getattr(self, field.name)
+            if kind != self.kind and value != field.default:
+                raise ValueError(
+                    f"{field.name}={value!r} is for kind={kind!r}, and this is {self.kind!r}: "
+                    "leave it out"
+                )
+        if self.stochastic and self.seed:
+            raise ValueError(
+                f"seed={self.seed} and the stream {self.stream_name!r} both say what is drawn; "
+                "leave one of them out"
+            )
 
 
 class Sampler(StructuralModule):
@@ -107,21 +133,25 @@ class Sampler(StructuralModule):
         return list(range(min(size, config.num_samples or size)))
 
     def index_spec(self, size: int) -> Any:
-        """Return the spec of the indices for a dataset of `size` records: int32."""
+        """Return the spec of the indices for a dataset of `size` records.
+
+        Their dtype is int32, and int64 from 2**31 records on.
+        """
         config = self.config
+        dtype = np.int32 if size <= 2**31 else np.int64
         if config.kind == "window":
             count = max(0, (size - config.window) // config.stride + 1)
-            return struct((min(count, config.num_samples or count), config.window), jnp.int32)
+            return struct((min(count, config.num_samples or count), config.window), dtype)
         count = size
         if config.kind == "range":
             stop = size if config.stop is None else min(size, config.stop)
             count = len(range(config.start, stop, config.step))
-        return struct((min(count, config.num_samples or count),), jnp.int32)
+        return struct((min(count, config.num_samples or count),), dtype)
 
     def _words(self) -> Any:
         if not self.config.stochastic:
             return order.seed_words(self.config.seed)
-        from datarax.sources.source import key_words
+        from datarax.sources.seeding import key_words
 
         assert self.rngs is not None
         assert self.stream_name is not None
