@@ -19,6 +19,8 @@ from datarax.sources import Field
 
 Features = Mapping[str, Any]
 _IMAGE_STORAGE = {"bytes", "path"}
+_FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}
+"""Arrow's names of floats; those of integers and booleans are NumPy's own."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +209,8 @@ def _dtype(stored: pa.DataType | None) -> np.dtype[Any] | None:
     if stored is None:
         return None
     if pa.types.is_boolean(stored) or pa.types.is_integer(stored) or pa.types.is_floating(stored):
-        dtype: np.dtype[Any] = np.dtype(stored.to_pandas_dtype())
-        return dtype
+        # `to_pandas_dtype` would do, but asks for pandas in older releases of pyarrow.
+        return np.dtype(_FLOATS.get(str(stored), str(stored)))
     return None
 
 
