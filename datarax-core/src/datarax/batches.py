@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import jax
 
-from datarax.core.data_source import check_size
+from datarax.core.checks import check_size
 from datarax.errors import SourceClosedError, StateMismatchError, UnknownFieldError
 from datarax.staging import (
     MASK,

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from datarax.core import order
-from datarax.core.data_source import check_size
+from datarax.core.checks import check_size
 from datarax.core.spec import batched
 from datarax.staging import Background, piece_batches
 from datarax.transfer import blank_rows, take_rows

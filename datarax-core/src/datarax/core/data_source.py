@@ -8,9 +8,7 @@ reader overrides the underscored steps with faster ones.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -22,46 +20,18 @@ from flax import nnx
 from datarax.core.batch import Batch
 from datarax.core.config import StructuralConfig
 from datarax.core.host import Host, HostAttribute, HostSlot
+from datarax.core.local_files import LocalFilesOnlyMixin
+from datarax.core.passes import elements_of
 from datarax.core.state import check_tree
 from datarax.core.structural import StructuralModule
-from datarax.errors import CacheMissError, StalePassError, StateMismatchError, UnknownLengthError
+from datarax.errors import StalePassError, StateMismatchError, UnknownLengthError
 
 if TYPE_CHECKING:
     from datarax.batches import Batches
 
+__all__ = ["DataSourceModule", "LocalFilesOnlyMixin"]
+
 CURSOR = "cursor"
-
-
-class LocalFilesOnlyMixin:
-    """Adds one `local_files_only` flag to sources that may download.
-
-    A source calls `_check_local_cache` before any network attempt. Subclasses define
-    `self.local_files_only`, as a rule from their config.
-    """
-
-    local_files_only: bool
-
-    def _check_local_cache(self, expected_paths: Sequence[Path], *, dataset_name: str) -> None:
-        """Raise where only local files may be read and some are missing.
-
-        Args:
-            expected_paths: The files whose presence means a populated cache.
-            dataset_name: The dataset, for the message.
-
-        Raises:
-            CacheMissError: A FileNotFoundError that names the dataset and each missing path, if
-                `local_files_only` is True and any of the paths does not exist.
-        """
-        if not self.local_files_only:
-            return
-        missing = [str(Path(path).absolute()) for path in expected_paths if not Path(path).exists()]
-        if missing:
-            raise CacheMissError(
-                f"{dataset_name}: local_files_only=True, and {len(missing)} of "
-                f"{len(expected_paths)} files are not on this machine:\n  "
-                + "\n  ".join(missing)
-                + "\nPut them there, or load once with local_files_only=False to download them."
-            )
 
 
 class DataSourceModule(HostSlot, StructuralModule):
@@ -162,7 +132,7 @@ class DataSourceModule(HostSlot, StructuralModule):
         host = self._host
         host.check_open(self._who())
         mark = object()
-        begun = self._pass(mark)
+        begun = elements_of(self, mark)
         host.running = (mark, begun)
         return begun
 
@@ -442,87 +412,3 @@ class DataSourceModule(HostSlot, StructuralModule):
     def _stages_in_background(self) -> bool:
         """Return whether staging works on the host, and so is worth a thread."""
         return True
-
-    def _pass(self, mark: object) -> Iterator[Any]:
-        host, who = self._host, self._who()
-        cursor = host.cursor
-        token = cursor.begin()
-        size = self._known_length()
-        left = None if size is None else size - cursor.offset
-        finished = False
-        for elements, is_last in _with_last(self._elements(cursor.epoch, cursor.offset), left):
-            last = len(elements) - 1 if is_last else -1
-            for row, element in enumerate(elements):
-                if cursor.token is not token or host.closed:
-                    cursor.check(token)
-                    host.check_open(who)
-                cursor.offset += 1
-                if row == last:
-                    cursor.finish()
-                    finished = True
-                yield element
-        if not finished:
-            cursor.check(token)
-            cursor.finish()
-        if host.running is not None and host.running[0] is mark:
-            host.running = None
-
-
-def _with_last(
-    pieces: Iterator[Sequence[Any]], left: int | None
-) -> Iterator[tuple[Sequence[Any], bool]]:
-    """Yield each piece and whether it is the last, by the elements left or by looking ahead."""
-    if left is not None:
-        for piece in pieces:
-            left -= len(piece)
-            yield piece, left <= 0
-        return
-    held: Sequence[Any] | None = None
-    for piece in pieces:
-        if held is not None:
-            yield held, False
-        held = piece
-    if held is not None:
-        yield held, True
-
-
-def check_start(start: Any) -> int:
-    """Return a concrete start as an int.
-
-    Raises:
-        TypeError: If it is not an integer.
-        ValueError: If it is negative.
-    """
-    if isinstance(start, bool):
-        raise TypeError(f"start is a position, an integer, got {start!r}")
-    try:
-        position = operator.index(start)
-    except TypeError:
-        raise TypeError(
-            f"start is a position, an integer, got {type(start).__name__} {start!r}"
-        ) from None
-    if position < 0:
-        raise ValueError(f"start is a position, 0 or more, got {position}")
-    return position
-
-
-def check_size(size: Any, word: str = "size") -> int:
-    """Return a number of elements as an int.
-
-    Raises:
-        TypeError: If it is not an integer, or is traced.
-        ValueError: If it is below 1.
-    """
-    if isinstance(size, jax.core.Tracer):
-        raise TypeError(f"{word} is a Python int, since shapes are static; got the tracer {size}")
-    if isinstance(size, bool):
-        raise TypeError(f"{word} is a number of elements, got {size!r}")
-    try:
-        count = operator.index(size)
-    except TypeError:
-        raise TypeError(
-            f"{word} is a number of elements, got {type(size).__name__} {size!r}"
-        ) from None
-    if count < 1:
-        raise ValueError(f"{word} is a number of elements, 1 or more, got {count}")
-    return count

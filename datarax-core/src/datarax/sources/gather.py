@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from datarax.core import order
-from datarax.core.data_source import check_start
+from datarax.core.checks import check_start
 from datarax.core.host import HostRef
 from datarax.transfer import take_rows
 

@@ -18,8 +18,9 @@ import numpy as np
 from flax import nnx
 
 from datarax.core import order
+from datarax.core.checks import check_size, check_start
 from datarax.core.config import DataraxModuleConfig
-from datarax.core.data_source import DataSourceModule, check_size, check_start
+from datarax.core.data_source import DataSourceModule
 from datarax.core.host import Host, HostRef, SharedReader
 from datarax.core.spec import layout_spec, struct, x64_enabled
 from datarax.errors import (

@@ -11,8 +11,8 @@ import numpy as np
 from flax import nnx
 
 from datarax.core import order
+from datarax.core.checks import check_size
 from datarax.core.config import StructuralConfig
-from datarax.core.data_source import check_size
 from datarax.core.module import OperationCount
 from datarax.core.spec import struct
 from datarax.core.structural import StructuralModule
