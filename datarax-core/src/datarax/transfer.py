@@ -103,20 +103,19 @@ def check_divides(sharding: jax.sharding.Sharding, size: int, what: str) -> None
         ) from error
 
 
-def pad_rows(batch: Mapping[str, jax.Array], size: int, mask: str) -> dict[str, jax.Array]:
+def pad_rows(batch: Mapping[str, Any], size: int, mask: str) -> dict[str, Any]:
     """Return `batch` with zero rows up to `size` and the boolean leaf `mask`, True where real."""
-    rows = next(iter(batch.values())).shape[0]
+    rows = jax.tree.leaves(dict(batch))[0].shape[0]
     padded = dict(_zero_rows(dict(batch), size - rows)) if rows < size else dict(batch)
     padded[mask] = jnp.asarray(np.arange(size) < rows)
     return padded
 
 
 @functools.partial(jax.jit, static_argnames=("count",))
-def _zero_rows(batch: dict[str, jax.Array], count: int) -> dict[str, jax.Array]:
-    return {
-        name: jnp.concatenate([leaf, jnp.zeros((count, *leaf.shape[1:]), leaf.dtype)])
-        for name, leaf in batch.items()
-    }
+def _zero_rows(batch: dict[str, Any], count: int) -> Any:
+    return jax.tree.map(
+        lambda leaf: jnp.concatenate([leaf, jnp.zeros((count, *leaf.shape[1:]), leaf.dtype)]), batch
+    )
 
 
 def _local_rows(
