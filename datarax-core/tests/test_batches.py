@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import datarax
-from datarax.errors import SourceClosedError, StalePassError, UnknownFieldError
+from datarax.errors import CorruptDataError, SourceClosedError, StalePassError, UnknownFieldError
 from datarax.sources import Field, ReaderSource, RecordReader, SourceConfig
 
 
@@ -279,4 +279,28 @@ def test_batches_are_laid_out_over_eight_devices():
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "13 passed" in done.stdout
+    assert "32 passed" in done.stdout
+
+
+def test_batches_before_a_record_that_cannot_be_read_are_delivered():
+    """A piece of many batches is made again one by one where a record of it is corrupt."""
+
+    class Damaged(RecordReader):
+        @property
+        def fields(self):
+            return {"x": Field.array(np.int32)}
+
+        def __len__(self):
+            return 1000
+
+        def record(self, index):
+            if index == 107:
+                raise CorruptDataError("record 107 is damaged")
+            return {"x": np.int32(index)}
+
+    batches = ReaderSource(SourceConfig(mode="lazy"), Damaged(), uri="damaged:").batches(4)
+    delivered = []
+    with pytest.raises(CorruptDataError, match="107"):
+        for batch in batches:
+            delivered.extend(batch["x"].tolist())
+    assert delivered == list(range(104))

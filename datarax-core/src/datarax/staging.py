@@ -78,13 +78,19 @@ class BatchPlan(NamedTuple):
         tail = rest and self.remainder != "drop"
         if not full and not tail:
             yield EmptyEpoch(rest)
+        many = self.many
         while full:
-            count = self.many if full >= self.many else 1
+            count = many if full >= many else 1
+            try:
+                batches = self._stage(epoch, offset, self.size, count)
+            except Exception:
+                if count == 1:
+                    raise
+                many = 1  # what can be read is delivered, batch by batch, up to what cannot
+                continue
             full -= count
-            piece = [
-                Staged(batch, self.size) for batch in self._stage(epoch, offset, self.size, count)
-            ]
             offset += count * self.size
+            piece = [Staged(batch, self.size) for batch in batches]
             if not full and not tail:
                 piece[-1] = piece[-1]._replace(ends_epoch=True, skipped=rest)
             yield piece
