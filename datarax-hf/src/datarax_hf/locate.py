@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -49,10 +50,8 @@ def locate(config: HFSourceConfig) -> Plan:
         return _cached(config)
     asked = config.revision or MAIN
     if is_commit(asked):
-        try:
+        with contextlib.suppress(CacheMissError):
             return _cached(config)
-        except CacheMissError:
-            pass
     from datarax_hf.hub import Hub
 
     hub = Hub(config)
