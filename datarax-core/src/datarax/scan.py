@@ -25,6 +25,9 @@ from datarax.transfer import blank_rows, take_rows
 if TYPE_CHECKING:
     from datarax.core.data_source import DataSourceModule
 
+ORDER_BLOCK = 32
+"""Batches whose indices are computed at once: alone, their loops cost more than a small batch."""
+
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
 
@@ -90,21 +93,35 @@ def _run_stacks(
 
 
 def _whole_pass(step: Step, size: int, length: int, *, shuffled: bool) -> Callable[..., Any]:
+    capacity = max(1, length // size)
+    block = min(ORDER_BLOCK, capacity)
+
     def run(carry: Any, data: Any, place: Any, trips: Any) -> Any:
         words, low, high, offset = order.split_place(place, shuffled=shuffled)
         keys = None if words is None else order.round_keys(jnp, words, length, low, high)
 
-        def batch(i: Any) -> Any:
-            first = offset + i.astype(jnp.uint32) * jnp.uint32(size)
-            offsets = first + jnp.arange(size, dtype=jnp.uint32)
+        def index_of(first: Any) -> Any:
+            begin = offset + first.astype(jnp.uint32) * jnp.uint32(size)
+            offsets = begin + jnp.arange(block * size, dtype=jnp.uint32)
+            offsets = jnp.minimum(offsets, jnp.uint32(length - 1))  # the last block's unused end
             index = (
                 offsets.astype(jnp.int32)
                 if keys is None
                 else order.traced_indices(keys, length, offsets)
             )
-            return take_rows(data, index)
+            return index.reshape(block, size)
 
-        return _loop(step, batch, carry, trips, max(1, length // size))
+        def run_block(number: Any, state: Any) -> Any:
+            first = number * block
+            index = index_of(first)
+            count = jnp.minimum(block, trips - first)
+            return _loop(step, lambda i: take_rows(data, index[i]), state, first, count)
+
+        state = (
+            carry,
+            _blank_ys(step, lambda: take_rows(data, index_of(jnp.int32(0))[0]), carry, capacity),
+        )
+        return lax.fori_loop(0, -(-trips // block), run_block, state)
 
     return run
 
@@ -116,26 +133,34 @@ def _one_piece(step: Step, many: int) -> Callable[..., Any]:
                 lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), stacked
             )
 
-        return _loop(step, batch, carry, trips, many)
+        ys = _blank_ys(step, lambda: batch(jnp.int32(0)), carry, many)
+        return _loop(step, batch, (carry, ys), jnp.int32(0), trips)
 
     return run
 
 
-def _loop(step: Step, batch: Callable[[Any], Any], carry: Any, trips: Any, capacity: int) -> Any:
-    """Run `trips` steps, known only when it runs: as `lax.scan`, whose length is static."""
-    laid_out = jax.eval_shape(lambda held: step(held, batch(jnp.int32(0)))[1], carry)
+def _loop(step: Step, batch: Callable[[Any], Any], state: Any, first: Any, trips: Any) -> Any:
+    """Run `trips` steps, known only when it runs: as `lax.scan`, whose length is static.
+
+    `state` is (carry, ys); the y of trip i goes to row first + i of ys.
+    """
 
     def body(i: Any, state: Any) -> Any:
         carry, ys = state
         moved, y = step(carry, batch(i))
         moved = jax.tree.map(lambda new, old: new.astype(old.dtype), moved, carry)
         ys = jax.tree.map(
-            lambda held, value: lax.dynamic_update_index_in_dim(held, value, i, 0), ys, y
+            lambda held, value: lax.dynamic_update_index_in_dim(held, value, first + i, 0), ys, y
         )
         return moved, ys
 
-    ys = jax.tree.map(functools.partial(blank_rows, capacity), laid_out)
-    return lax.fori_loop(0, trips, body, (carry, ys))
+    return lax.fori_loop(0, trips, body, state)
+
+
+def _blank_ys(step: Step, batch: Callable[[], Any], carry: Any, capacity: int) -> Any:
+    """Return zeros for the ys of `capacity` steps, laid out over devices as a y is."""
+    spec = jax.eval_shape(lambda held: step(held, batch())[1], carry)
+    return jax.tree.map(functools.partial(blank_rows, capacity), spec)
 
 
 def _match(step: Step, carry: Any, spec: Any) -> tuple[Any, Any]:

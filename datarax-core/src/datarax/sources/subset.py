@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datarax.sources.fields import Field
-from datarax.sources.reader import ColumnarReader, Columns, Identified, Indices, Reader
+from datarax.sources.reader import (
+    BufferReader,
+    ColumnarReader,
+    Columns,
+    Identified,
+    Indices,
+    Reader,
+)
 from datarax.sources.splits import read_columns
 
 
@@ -39,3 +47,12 @@ class SubsetReader(ColumnarReader):
 
     def read(self, indices: Indices, names: Sequence[str], /) -> Columns:
         return read_columns(self._reader, self._indices[indices], names)
+
+    def read_into(self, indices: Indices, out: Mapping[str, NDArray[Any]], /) -> None:
+        """Fill `out` as `BufferReader` says."""
+        rows = self._indices[indices]
+        if isinstance(self._reader, BufferReader):
+            self._reader.read_into(rows, out)
+            return
+        for name, column in read_columns(self._reader, rows, tuple(out)).items():
+            out[name][...] = column

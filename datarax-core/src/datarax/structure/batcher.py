@@ -9,10 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from datarax.core.batch import Batch
+from datarax.core.checks import check_size
 from datarax.core.config import StructuralConfig
-from datarax.core.data_source import check_size
 from datarax.core.spec import batched, layout_spec, struct, x64_enabled
 from datarax.core.structural import StructuralModule
+from datarax.errors import HostOnlyFieldError, UnknownFieldError
+from datarax.sources.config import unknown_field
 from datarax.sources.fields import Field
 from datarax.sources.layout import Layout
 from datarax.sources.memory_reader import MemoryReader
@@ -68,51 +70,93 @@ class Batcher(StructuralModule):
         """Return the batches of the elements `input`, in their order.
 
         Raises:
-            ValueError: If elements differ in their fields, shapes or dtypes.
+            UnknownFieldError: If `pad` names a field that elements do not have or that is neither
+                text, bytes nor a sequence, or a field bears the name of the mask.
+            HostOnlyFieldError: If no field is an array.
+            ValueError: If elements differ in their fields, shapes or dtypes, or a value is longer
+                than its width.
         """
         if args or kwargs:
             raise TypeError(f"Batcher.process takes elements alone, got also {args!r} {kwargs!r}")
-        size = self.config.batch_size
+        size, remainder = self.config.batch_size, self.config.remainder
         elements = self._padded(input) if self.config.pad and input else input
         batches = []
         for begin in range(0, len(elements), size):
-            batch = Batch.from_elements(elements[begin : begin + size])
-            if batch.size < size and self.config.remainder == "drop":
+            chunk = elements[begin : begin + size]
+            if len(chunk) < size and remainder == "drop":
                 break
-            if self.config.remainder == "pad":
+            batch = Batch.from_elements(chunk)
+            if not batch.size:
+                raise HostOnlyFieldError(
+                    f"a batch was asked of elements with the fields {sorted(chunk[0])}, none of "
+                    "which is an array; pad={field: width} makes arrays of text and sequences"
+                )
+            if remainder == "pad":
+                _check_no_mask(batch)
                 batch = Batch(pad_rows(batch, size, MASK))
             batches.append(batch)
         return batches
 
-    def batch_spec(self, spec: Any) -> Any:
-        """Return the spec of a full batch of elements of `spec`."""
-        size = self.config.batch_size
-        whole = dict(batched(spec, size))
-        for field, width in (self.config.pad or {}).items():
-            held = spec.get(field)
-            dtype = np.dtype(np.uint8) if held is None else held.dtype
-            whole[field] = struct((size, width), dtype)
-            whole[f"{field}_length"] = struct((size,), np.int32)
+    def batch_spec(self, spec: Any, fields: Mapping[str, Field] | None = None) -> Any:
+        """Return the spec of a full batch of elements of `spec`.
+
+        Args:
+            spec: The spec of an element, as `source.element_spec()`.
+            fields: The stored fields, as `source.reader.fields`; where `pad` makes arrays of some
+                that are host-only, and so are not in `spec`.
+
+        Raises:
+            UnknownFieldError: If `pad` names a field that is in neither.
+        """
+        pad = self.config.pad or {}
+        known = {
+            **{name: Field.array(leaf.dtype, leaf.shape) for name, leaf in spec.items()},
+            **(fields or {}),
+        }
+        for name in pad:
+            if name not in known:
+                raise unknown_field(name, tuple(known), dataset="the elements", option="pad")
+        held = {name: leaf for name, leaf in spec.items() if name not in pad}
         if self.config.remainder == "pad":
-            whole[MASK] = struct((size,), np.bool_)
+            _check_no_mask(held)
+        element = {**held, **layout_spec(self._layout({name: known[name] for name in pad}))}
+        whole = dict(batched(element, self.config.batch_size))
+        if self.config.remainder == "pad":
+            whole[MASK] = struct((self.config.batch_size,), np.bool_)
         return whole
 
     def _padded(self, elements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        names = [name for name in self.config.pad or {} if name in elements[0]]
-        reader = MemoryReader([{name: element[name] for name in names} for element in elements])
-        fields = {name: _ragged(field) for name, field in reader.fields.items()}
-        layout = Layout.of(
-            fields, names, x64=x64_enabled(), pad=self.config.pad, overflow=self.config.overflow
-        )
+        pad = self.config.pad or {}
+        for name in pad:
+            if name not in elements[0]:
+                raise unknown_field(name, tuple(elements[0]), dataset="the elements", option="pad")
+        reader = MemoryReader([{name: element[name] for name in pad} for element in elements])
+        layout = self._layout(reader.fields)
         columns = to_device(layout.read(reader, np.arange(len(elements), dtype=np.int64)))
-        leaves = layout_spec(layout)
         return [
             {
-                **{name: value for name, value in element.items() if name not in names},
-                **{name: columns[name][row] for name in leaves},
+                **{name: value for name, value in element.items() if name not in pad},
+                **{name: column[row] for name, column in columns.items()},
             }
             for row, element in enumerate(elements)
         ]
+
+    def _layout(self, fields: Mapping[str, Field]) -> Layout:
+        return Layout.of(
+            {name: _ragged(field) for name, field in fields.items()},
+            tuple(fields),
+            x64=x64_enabled(),
+            pad=self.config.pad,
+            overflow=self.config.overflow,
+        )
+
+
+def _check_no_mask(fields: Mapping[str, Any]) -> None:
+    if MASK in fields:
+        raise UnknownFieldError(
+            f"remainder='pad' adds the field {MASK!r}, and the elements have one of that name; "
+            "leave it out, or take another remainder"
+        )
 
 
 def _ragged(field: Field) -> Field:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 
 from datarax.core.config import StructuralConfig
 from datarax.core.structural import StructuralModule
@@ -42,6 +43,16 @@ class SharderConfig(StructuralConfig):
         """The sharding that this describes."""
         spec: Any = jax.sharding.PartitionSpec
         return jax.sharding.NamedSharding(self.mesh, spec(tuple(self.axes) or None))
+
+    def __getstate__(self) -> dict[str, Any]:
+        ids = np.vectorize(lambda device: device.id, otypes=[np.int64])(self.mesh.devices)
+        return {**self.__dict__, "mesh": (ids, self.mesh.axis_names, self.mesh.axis_types)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        ids, names, types = state["mesh"]
+        here = {device.id: device for device in jax.devices()}  # devices travel by their ids
+        devices = np.vectorize(here.__getitem__, otypes=[object])(ids)
+        self.__dict__.update(state, mesh=jax.sharding.Mesh(devices, names, types))
 
 
 class Sharder(StructuralModule):

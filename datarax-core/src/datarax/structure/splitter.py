@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from datarax.core.config import StructuralConfig
 from datarax.core.structural import StructuralModule
+from datarax.errors import NotSupportedError
 from datarax.sources.config import unknown_field
 from datarax.sources.hashing import hash_integers, hash_values
 from datarax.sources.reader import Reader
@@ -62,14 +63,23 @@ class Splitter(StructuralModule):
     def process(self, input: Any, *args: Any, **kwargs: Any) -> tuple[SubsetReader, ...]:
         """Return a reader for each part, in the order of `fractions`.
 
-        `input` is a source over a reader, or a reader.
+        `input` is a source over a reader, or a reader, which the parts read from and which stays
+        open. A part is a reader as any other: `ReaderSource(SourceConfig(shuffle=True), part)` is
+        a source over it.
 
         Raises:
             UnknownFieldError: If `by` names no field.
+            NotSupportedError: If the dataset goes forward only.
+            TypeError: If a value of that field has no hash that is the same everywhere.
         """
         if args or kwargs:
             raise TypeError(f"Splitter.process takes one dataset, got also {args!r} {kwargs!r}")
         reader: Reader = getattr(input, "reader", input)
+        if not isinstance(reader, Reader):
+            raise NotSupportedError(
+                f"parts are read by index, and {type(reader).__name__} is no reader that is; "
+                "load the dataset with mode='lazy' or 'eager'"
+            )
         part = self._parts(reader)
         return tuple(
             SubsetReader(reader, np.flatnonzero(part == number), name)
