@@ -421,3 +421,10 @@ def test_many_threads_import_a_plugin_once(publish):
         thread.join()
     assert builtins.counted == 1
     del builtins.counted
+
+
+def test_a_plugin_that_offers_the_built_in_scheme_is_a_conflict(publish):
+    """`memory:` is core's; another distribution that takes it is named, not silently preferred."""
+    publish("memory")
+    with pytest.raises(SourceConflictError, match=r"datarax-core .* and \S+"):
+        datarax.load("memory:", data={"x": [1]})

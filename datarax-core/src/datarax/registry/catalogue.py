@@ -170,8 +170,6 @@ class Catalogue:
 
     def _status(self, entries: list[Entry]) -> tuple[Any, str | None]:
         scheme = entries[0].info.scheme
-        if scheme == "memory":
-            return "ok", None
         allowed = [entry for entry in entries if _allowed(entry.info)]
         if not allowed:
             return "disabled", (
@@ -279,9 +277,15 @@ def _allowed(info: SourceInfo) -> bool:
     pin = _pin(info.scheme)
     if pin is not None:
         return _same_name(info.distribution, pin)
+    if _is_built_in(info):
+        return True
     if _on("DATARAX_DISABLE_PLUGIN_AUTOLOAD") or listed:
         return named
     return True
+
+
+def _is_built_in(info: SourceInfo) -> bool:
+    return info.scheme == "memory" and info.distribution == "datarax-core"
 
 
 def _pin(scheme: str) -> str | None:

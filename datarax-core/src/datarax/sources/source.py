@@ -133,6 +133,11 @@ class ReaderSource(DataSourceModule):
         """The fields that stay on the host, and why; `pad=` makes arrays of some."""
         return dict(self._facts.layout.host_only)
 
+    @property
+    def cuts(self) -> Mapping[str, int]:
+        """How many values were cut to their `pad` width so far, by field; see `overflow="cut"`."""
+        return dict(self._facts.layout.cuts)
+
     def __len__(self) -> int:
         return self._facts.length
 
