@@ -2,9 +2,10 @@
 
 Every access path calls this module: `get_batch_at`, iteration, `batches`, `scan_epoch`, the
 samplers. Order is storage order, or for each epoch a bijection of [0, N) that is never
-materialised: a Feistel network over Z_a x Z_b with a = ceil(sqrt(N)) made even, b = ceil(N / a),
-its halves joined by addition modulo a or b, cycle-walking where the result is not below N. Since
-a * b - N < a, about one index in sqrt(N) walks at the most, at any N.
+materialised: a Feistel network over Z_a x Z_b, a about sqrt(N) and even, b = ceil(N / a), its
+halves joined by addition modulo a or b, cycle-walking where the result is not below N. Since
+a * b - N < a, about one index in sqrt(N) walks at the most, at any N; and a is chosen to leave
+next to none.
 
 The same arithmetic runs in NumPy and under JAX tracing and gives the same numbers: 32-bit unsigned
 throughout, with 64 bits only on the host and only where N needs them (N >= 2**31, which tracing
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 ORDER_VERSION = 1
 TRACED_LIMIT = 2**31
+SIDES_TRIED = 64
 
 Words = NDArray[np.uint32]
 """What an order is drawn from: uint32 words, (0, seed) or a PRNG key's data."""
@@ -205,10 +207,19 @@ def _rounds(size: int) -> int:
     return 24 if size <= 64 else 12 if size <= 1024 else 8
 
 
+@functools.lru_cache(maxsize=1024)
 def _sides(size: int) -> tuple[int, int]:
-    a = math.isqrt(size - 1) + 1 if size > 1 else 2
-    a += a % 2  # with both sides odd every round is an even permutation, and half of them are lost
-    return a, -(-size // a)
+    """Return a and b: a even, a * b the least that is not below N, among nearly square ones.
+
+    With both sides odd every round would be an even permutation, and half of all would be lost.
+    """
+    root = math.isqrt(size - 1) + 1 if size > 1 else 2
+    first = root + root % 2
+    last = first if size <= 1024 else min(first + 2 * SIDES_TRIED, first + first // 4)
+    return min(
+        ((a, -(-size // a)) for a in range(first, last + 1, 2)),
+        key=lambda sides: (sides[0] * sides[1], sides[0]),
+    )
 
 
 def _permute(xp: Any, keys: Any, size: int, x: Any) -> Any:
