@@ -17,7 +17,7 @@ from jax import lax
 from datarax.sources.layout import Layout
 from datarax.transfer import take_rows
 
-RUN = 32
+RUN = 64
 PIECE_ROWS = 1024
 HOST_PIECE_ROWS = 8192
 PIECE_BYTES = 2**22
