@@ -177,7 +177,7 @@ class Batches:
         if self._stop_epoch is None:
             self._stop_epoch = cursor.epoch + self._epochs
         many = 1 if self._sharding is not None else piece_batches(self._spec, self._size)
-        plan = BatchPlan(self._source, self._size, self._remainder, self._sharding, many)
+        plan = BatchPlan(self._source, self._size, self._remainder, self._sharding, many, {})
         pieces = plan.pieces(cursor.epoch, cursor.offset, self._stop_epoch)
         if not self._prefetch:
             self._pieces = pieces

@@ -55,6 +55,7 @@ class BatchPlan(NamedTuple):
         remainder: What becomes of an epoch's last elements.
         sharding: How batches lie over devices, or None.
         many: Batches of a piece.
+        scratch: What the source keeps from one piece to the next.
     """
 
     source: DataSourceModule
@@ -62,6 +63,7 @@ class BatchPlan(NamedTuple):
     remainder: Remainder
     sharding: Placement
     many: int
+    scratch: dict[Any, Any]
 
     def pieces(self, epoch: int, offset: int, stop: int) -> Iterator[Piece]:
         """Yield the pieces from (epoch, offset) to the beginning of epoch `stop`."""
@@ -101,7 +103,7 @@ class BatchPlan(NamedTuple):
     def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
         source, sharding = self.source, self.sharding
         if sharding is None or (source._on_device() and sharding.is_fully_addressable):
-            batches = source._stage(epoch, offset, size, count)
+            batches = source._stage(epoch, offset, size, count, self.scratch)
             if self.remainder == "pad":
                 batches = [pad_rows(batch, self.size, MASK) for batch in batches]
             return (

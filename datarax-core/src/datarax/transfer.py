@@ -43,6 +43,13 @@ def split_rows(columns: dict[str, jax.Array], size: int, count: int) -> list[dic
     ]
 
 
+def ready(batches: list[dict[str, jax.Array]]) -> list[dict[str, jax.Array]]:
+    """Return the batches once they are computed, and what they were made of is no longer read."""
+    wait: Any = jax.block_until_ready
+    wait(batches)
+    return batches
+
+
 def assemble(
     sharding: jax.sharding.Sharding,
     total: int,

@@ -350,8 +350,14 @@ class DataSourceModule(HostSlot, StructuralModule):
         for index in range(offset, len(self)):
             yield (self[index],)
 
-    def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
-        """Return `count` batches of `size` elements from (epoch, offset) on, within the epoch."""
+    def _stage(
+        self, epoch: int, offset: int, size: int, count: int, scratch: dict[Any, Any]
+    ) -> list[Any]:
+        """Return `count` batches of `size` elements from (epoch, offset) on, within the epoch.
+
+        `scratch` belongs to the pass, for what one piece may leave to the next.
+        """
+        del scratch
         position = epoch * len(self) + offset
         return [self.get_batch_at(position + size * i, size) for i in range(count)]
 
@@ -375,7 +381,7 @@ class DataSourceModule(HostSlot, StructuralModule):
             yield stacked, count, 0 if full else rest
 
     def _stage_stack(self, epoch: int, offset: int, size: int, count: int, capacity: int) -> Any:
-        batches = self._stage(epoch, offset, size, count)
+        batches = self._stage(epoch, offset, size, count, {})
         blank = jax.tree.map(jnp.zeros_like, batches[0])
         return jax.tree.map(
             lambda *leaves: jnp.stack(leaves), *batches, *[blank] * (capacity - count)
@@ -387,7 +393,7 @@ class DataSourceModule(HostSlot, StructuralModule):
 
     def _row_reader(self, epoch: int, offset: int, size: int) -> Callable[[Any], Any]:
         """Return what reads the host columns of some rows of one batch."""
-        batch = jax.tree.map(np.asarray, self._stage(epoch, offset, size, 1)[0])
+        batch = jax.tree.map(np.asarray, self._stage(epoch, offset, size, 1, {})[0])
         return lambda rows: {name: leaf[rows] for name, leaf in batch.items()}
 
     def _is_forward_only(self) -> bool:

@@ -46,7 +46,7 @@ from datarax.sources.streaming import (
     stream_columns,
     stream_length,
 )
-from datarax.transfer import to_batches, to_device
+from datarax.transfer import ready, to_batches, to_device
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,9 @@ class ReaderSource(DataSourceModule):
             yield unstacked(batch, rows, hosted)
             offset += rows
 
-    def _stage(self, epoch: int, offset: int, size: int, count: int) -> list[Any]:
+    def _stage(
+        self, epoch: int, offset: int, size: int, count: int, scratch: dict[Any, Any]
+    ) -> list[Any]:
         facts = self._facts
         self._check_arrays()
         words = self._words(None)
@@ -310,7 +312,14 @@ class ReaderSource(DataSourceModule):
                 gather_many(self._data, place, facts.length, size, count, words is not None)
             )
         indices = order.positions(words, facts.length, epoch, offset, size * count)
-        return to_batches(facts.layout.read(self.reader, indices), size, count)
+        if count == 1:
+            return [to_device(facts.layout.read(self.reader, indices))]
+        rows = size * count
+        out = scratch.pop(rows, None) or facts.layout.blank(rows)
+        facts.layout.read_into(self.reader, indices, out)
+        batches = ready(to_batches(out, size, count))
+        scratch[rows] = out  # copied by now: to be written again, its pages are there
+        return batches
 
     def _stage_stack(self, epoch: int, offset: int, size: int, count: int, capacity: int) -> Any:
         facts = self._facts
