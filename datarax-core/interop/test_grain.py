@@ -18,10 +18,10 @@ def parsed_flags():
         flags.FLAGS.mark_as_parsed()
 
 
-@pytest.fixture
-def source():
+@pytest.fixture(params=["eager", "lazy"])
+def source(request):
     with MemorySource(
-        MemorySourceConfig(mode="lazy"), {"x": VALUES, "id": np.arange(ROWS)}
+        MemorySourceConfig(mode=request.param), {"x": VALUES, "id": np.arange(ROWS)}
     ) as source:
         yield source
 

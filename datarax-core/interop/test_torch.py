@@ -30,10 +30,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def source():
+@pytest.fixture(params=["eager", "lazy"])
+def source(request):
     with MemorySource(
-        MemorySourceConfig(mode="lazy"), {"x": VALUES, "id": np.arange(ROWS)}
+        MemorySourceConfig(mode=request.param), {"x": VALUES, "id": np.arange(ROWS)}
     ) as source:
         yield source
 

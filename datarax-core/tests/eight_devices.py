@@ -1,5 +1,7 @@
 """Sharded batches on eight CPU devices; run by test_batches.py in a process of its own."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,7 @@ from datarax.sources import (
     RecordReader,
     SourceConfig,
 )
+from datarax.structure import Batcher, BatcherConfig, Sharder, SharderConfig
 
 
 class Counting(RecordReader):
@@ -99,3 +102,76 @@ def test_a_placement_that_does_not_divide_is_refused():
         MemorySource(config, {"x": np.arange(21)})
     with pytest.raises(ValueError, match="placement is where eager data lies"):
         MemorySource(MemorySourceConfig(placement=sharding("data"), mode="lazy"), {"x": [1]})
+
+
+# Sharder
+
+
+def sharder(axes, shape=(8,), names=("data",)):
+    mesh = Mesh(np.array(jax.devices()).reshape(shape), names)
+    return Sharder(SharderConfig(mesh=mesh, axes=axes))
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "names", "rows"),
+    [
+        ("data", (8,), ("data",), 2),
+        ("data", (4, 2), ("data", "model"), 4),
+        (("data", "model"), (4, 2), ("data", "model"), 2),
+        ((), (8,), ("data",), 16),
+    ],
+    ids=["split", "one axis of two", "both axes", "replicated"],
+)
+def test_a_sharder_lays_a_batch_over_the_mesh(source, axes, shape, names, rows):
+    made = sharder(axes, shape, names)
+    plain = source.get_batch_at(3, 16)
+    batch = made(plain)
+    assert batch.keys() == plain.keys()
+    for name, leaf in batch.items():
+        assert leaf.sharding == made.config.sharding
+        assert {shard.data.shape[0] for shard in leaf.addressable_shards} == {rows}
+        assert len(leaf.addressable_shards) == 8
+        np.testing.assert_array_equal(leaf, plain[name])
+    assert made.batch_spec(plain) == {
+        name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+        for name, leaf in batch.items()
+    }
+
+
+def test_a_sharder_gives_what_batches_with_its_sharding_give(source):
+    made = sharder("data")
+    whole = zip(
+        source.clone().batches(8), source.batches(8, sharding=made.config.sharding), strict=True
+    )
+    for plain, sharded in whole:
+        batch = made(plain)
+        assert batch["x"].sharding == sharded["x"].sharding
+        np.testing.assert_array_equal(batch["x"], sharded["x"])
+
+
+def test_a_sharder_lays_batches_of_a_batcher_and_their_mask(source):
+    elements = [{"y": element["y"]} for element in source]
+    *_, last = Batcher(BatcherConfig(batch_size=8, remainder="pad"))(elements)
+    batch = sharder("data")(last)
+    assert batch["valid_mask"].tolist() == [True] * 4 + [False] * 4
+    assert len(batch["valid_mask"].addressable_shards) == 8
+
+
+def test_a_sharder_refuses_rows_that_do_not_divide():
+    with pytest.raises(ValueError, match="a batch of 6 rows cannot be laid out"):
+        sharder("data")({"x": np.arange(6)})
+
+
+@pytest.mark.parametrize("kind", [jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit])
+@pytest.mark.parametrize(
+    "twin",
+    [nnx.clone, lambda m: m.copy(), lambda m: pickle.loads(pickle.dumps(m))],
+    ids=["nnx.clone", "copy", "pickle"],
+)
+def test_a_sharder_survives_being_cloned_copied_and_pickled(twin, kind):
+    mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(kind, kind))
+    made = Sharder(SharderConfig(mesh=mesh, axes="data"))
+    other = twin(made)
+    assert other.config == made.config
+    batch = other({"x": np.arange(8)})
+    assert batch["x"].sharding == made.config.sharding

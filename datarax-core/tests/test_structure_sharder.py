@@ -1,0 +1,69 @@
+"""`Sharder`: configs, specs and refusals on one device; eight_devices.py has the rest."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from datarax.core.config import FrozenInstanceError
+from datarax.structure import Batcher, BatcherConfig, Sharder, SharderConfig
+
+
+def mesh(*names):
+    return jax.make_mesh((1,) * len(names), names)
+
+
+def sharder(axes="data", names=("data",)):
+    return Sharder(SharderConfig(mesh=mesh(*names), axes=axes))
+
+
+def test_an_axis_that_the_mesh_lacks_is_refused_with_those_it_has():
+    with pytest.raises(ValueError, match=r"the axes \('data',\), and none is 'model'"):
+        sharder("model")
+
+
+def test_one_axis_may_be_given_by_its_name():
+    assert sharder("data").config == sharder(("data",)).config
+    assert sharder("data").config.sharding == sharder(["data"]).config.sharding
+
+
+def test_the_spec_is_what_comes_out_with_its_sharding(load):
+    source, made = load(11), sharder()
+    batch = made(source.get_batch_at(0, 4))
+    spec = made.batch_spec(Batcher(BatcherConfig(batch_size=4)).batch_spec(source.element_spec()))
+    assert spec == {
+        name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+        for name, leaf in batch.items()
+    }
+
+
+def test_host_arrays_are_taken_too():
+    batch = sharder()({"x": np.arange(4, dtype=np.float32)})
+    assert isinstance(batch["x"], jax.Array)
+    assert batch["x"].sharding == sharder().config.sharding
+
+
+def test_process_takes_one_batch_alone():
+    with pytest.raises(TypeError, match="takes one batch, got also"):
+        sharder()({"x": jnp.arange(2)}, 3)
+
+
+def test_a_config_is_frozen_and_hashable():
+    config = sharder().config
+    with pytest.raises(FrozenInstanceError):
+        config.axes = ()
+    assert hash(config) == hash(sharder().config)
+
+
+def test_a_sharder_goes_through_nnx_jit_without_retracing_for_its_clones():
+    made, traces = sharder(), []
+
+    @nnx.jit
+    def total(made, x):
+        traces.append(1)
+        return x.sum()
+
+    for one in (made, nnx.clone(made), made.copy()):
+        total(one, jnp.arange(3))
+    assert len(traces) == 1
