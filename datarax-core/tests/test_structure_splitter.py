@@ -218,6 +218,15 @@ def test_a_saved_state_goes_on_with_the_same_part_alone():
             source(other).set_state(state)
 
 
+def test_a_state_of_one_part_is_refused_by_another_of_the_same_size():
+    made = splitter({"a": 0.5, "b": 0.5})
+    pairs = (made(rows(size)) for size in range(2, 100, 2))
+    left, right = next(pair for pair in pairs if len(pair[0]) == len(pair[1]))
+    state = ReaderSource(SourceConfig(), left).get_state()
+    with pytest.raises(ValueError, match=r"fingerprint\.part: the state is of 'a "):
+        ReaderSource(SourceConfig(), right).set_state(state)
+
+
 def test_a_part_travels_to_workers():
     part = splitter()(rows())[1]
     other = pickle.loads(pickle.dumps(part))
