@@ -18,7 +18,8 @@ from datarax.sources.reader import Reader
 from datarax.transfer import Placement, place_columns
 
 PIECE_BYTES = 2**25
-PIECES = 16  # at the least, so that what a piece takes beside the arrays stays a small part of them
+SMALL_PIECE_BYTES = 2**20
+PIECES = 16  # where they are no smaller: what a piece takes beside the arrays stays a small part
 
 
 def load_columns(
@@ -40,7 +41,8 @@ def load_columns(
             f"{who}: {readable_bytes(total)} of decoded records do not fit the memory; "
             "mode='lazy' holds only the rows asked for"
         ) from error
-    rows = max(1, min(PIECE_BYTES, total // PIECES) // max(1, layout.element_bytes))
+    piece = min(PIECE_BYTES, max(SMALL_PIECE_BYTES, total // PIECES))
+    rows = max(1, piece // max(1, layout.element_bytes))
     with Progress(f"loading {who}", size) as progress:
         for begin in range(0, size, rows):
             end = min(size, begin + rows)
