@@ -116,9 +116,18 @@ def test_sequences_that_happen_to_have_one_length_are_padded_too():
 def test_a_value_beyond_its_width_is_an_error_unless_cut():
     with pytest.raises(ValueTooLongError, match=r"'tokens' .* length 3, .* width of 2"):
         batcher(pad={"tokens": 2})(ROWS)
-    batch = batcher(pad={"tokens": 2}, overflow="cut")(ROWS)[0]
+    cutting = batcher(pad={"tokens": 2}, overflow="cut")
+    batch = cutting(ROWS)[0]
     assert batch["tokens"].tolist() == [[1, 2], [0, 0]]
     assert batch["tokens_length"].tolist() == [2, 0]
+    assert cutting.cuts == {"tokens": 1}
+    cutting(ROWS)
+    assert cutting.cuts == {"tokens": 2}
+    twin = cutting.clone()
+    twin(ROWS)
+    assert twin.cuts == {"tokens": 3}
+    assert cutting.cuts == {"tokens": 2}
+    assert nnx.jit(lambda module, x: x + 1)(cutting, 1) == 2
 
 
 def test_host_only_fields_without_a_width_stay_out_of_batches():

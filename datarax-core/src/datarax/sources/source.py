@@ -347,13 +347,15 @@ class ReaderSource(DataSourceModule):
     ) -> Iterator[tuple[Any, int]]:
         self._check_arrays()
         layout = self._facts.layout
+        out = layout.blank(size * many) if many > 1 else {}
         for columns in rechunked(self._columns(epoch, offset), size * many):
             rows = len(next(iter(columns.values())))
-            leaves = layout.of_columns(columns, rows)
             full, rest = divmod(rows, size)
-            if full == many:
-                yield from ((batch, size) for batch in to_batches(leaves, size, many))
+            if full == many > 1:
+                layout.fill(columns, out, layout.leaves)
+                yield from ((batch, size) for batch in ready(to_batches(out, size, many)))
                 continue
+            leaves = layout.of_columns(columns, rows)
             for begin in range(0, rows, size):
                 piece = {name: leaf[begin : begin + size] for name, leaf in leaves.items()}
                 yield to_device(piece), size if begin < full * size else rest

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
+from flax import nnx
 
 from datarax.core.batch import Batch
 from datarax.core.checks import check_size
 from datarax.core.config import StructuralConfig
+from datarax.core.module import HostCache
 from datarax.core.spec import batched, layout_spec, struct, x64_enabled
 from datarax.core.structural import StructuralModule
 from datarax.errors import HostOnlyFieldError, UnknownFieldError
@@ -33,7 +35,8 @@ class BatcherConfig(StructuralConfig):
             `valid_mask`.
         pad: Widths, by field, that make text, bytes and ragged sequences arrays with a companion
             `<field>_length`.
-        overflow: What happens to a value longer than its width: "error" or "cut".
+        overflow: What happens to a value longer than its width: "error" or "cut", counted in the
+            batcher's `cuts`.
 
     Raises:
         ValueError: For a value out of range.
@@ -65,6 +68,27 @@ class Batcher(StructuralModule):
     """
 
     config: BatcherConfig
+
+    def __init__(
+        self,
+        config: BatcherConfig,
+        *,
+        rngs: nnx.Rngs | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(config, rngs=rngs, name=name)
+        self._cuts = HostCache()
+
+    @property
+    def cuts(self) -> Mapping[str, int]:
+        """How many values were cut to their `pad` width so far, by field; see `overflow="cut"`."""
+        return dict(self._cuts)
+
+    def clone(self) -> Self:
+        """Return a new instance with the same state as this module, its `cuts` included."""
+        clone = super().clone()
+        clone._cuts = HostCache(self._cuts)
+        return clone
 
     def process(self, input: Sequence[Mapping[str, Any]], *args: Any, **kwargs: Any) -> list[Batch]:
         """Return the batches of the elements `input`, in their order.
@@ -133,6 +157,8 @@ class Batcher(StructuralModule):
         reader = MemoryReader([{name: element[name] for name in pad} for element in elements])
         layout = self._layout(reader.fields)
         columns = to_device(layout.read(reader, np.arange(len(elements), dtype=np.int64)))
+        for name, count in layout.cuts.items():
+            self._cuts[name] = self._cuts.get(name, 0) + count
         return [
             {
                 **{name: value for name, value in element.items() if name not in pad},
