@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datarax.registry.info import DatasetInfo, SourceInfo, SplitInfo
+from datarax.registry.info import DatasetInfo, Fetched, SourceInfo, SplitInfo
 from datarax.registry.plugin import (
     ENTRY_POINT_GROUP,
     INDEXED,
@@ -19,6 +19,7 @@ __all__ = [
     "PLUGIN_API_VERSION",
     "Capability",
     "DatasetInfo",
+    "Fetched",
     "PluginInfo",
     "SourceInfo",
     "SourceURI",

@@ -90,3 +90,23 @@ class DatasetInfo:
         from datarax.core.spec import spec_of
 
         return spec_of(self.fields)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a plugin's `fetch` brought onto this machine.
+
+    Attributes:
+        folder: The folder to carry to a machine without a network, whole.
+        files: The files read by `load`, by path relative to `folder`, and their bytes.
+        setup: Environment variables to set there, with `{folder}` for where the folder then lies.
+    """
+
+    folder: str
+    files: Mapping[str, int]
+    setup: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(self.files.values())

@@ -19,8 +19,9 @@ from datarax.registry.uri import SourceURI
 if TYPE_CHECKING:
     from datarax.core.config import StructuralConfig
     from datarax.core.data_source import DataSourceModule
-    from datarax.registry.info import DatasetInfo
+    from datarax.registry.info import DatasetInfo, Fetched
     from datarax.sources.reader import Reader
+    from datarax.testing.known import KnownDataset
 
 PROJECT = "datarax"
 ENTRY_POINT_GROUP = "datarax.sources"
@@ -125,6 +126,30 @@ class SourceHooks:
     @hookspec(firstresult=True)
     def save(source: DataSourceModule, uri: SourceURI, config: Any) -> None:
         """Write the records of `source` to `uri`, whole or not at all. Optional."""
+        raise NotImplementedError
+
+    @staticmethod
+    @hookspec(firstresult=True)
+    def fetch(uri: SourceURI, config: Any) -> Fetched:
+        """Bring all that `load` would read onto this machine, decoding none of it. Optional.
+
+        For plugins with the capability `FETCHES`. Returns what lies here now, and what to carry to
+        a machine that has no network.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    @hookspec(firstresult=True)
+    def sample(folder: str) -> KnownDataset:
+        """Make a small dataset with a known answer, for `datarax validate`. Optional.
+
+        Args:
+            folder: An empty folder to write to. Whatever else it needs, it brings along.
+
+        Returns:
+            A `datarax.testing.KnownDataset`; import it inside the hook, since it needs the extra
+            `testing`.
+        """
         raise NotImplementedError
 
 
