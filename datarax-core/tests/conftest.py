@@ -47,6 +47,7 @@ class Publisher:
         summary="toys",
         value=0,
         extra="",
+        group="datarax.sources",
     ):
         distribution = distribution or f"datarax-{scheme}"
         module = f"{distribution.replace('-', '_')}_module"
@@ -57,7 +58,7 @@ class Publisher:
         lines += [f"Requires-Dist: {line}" for line in requires]
         lines += [extra] if extra else []
         (info / "METADATA").write_text("Metadata-Version: 2.1\n" + "\n".join(lines) + "\n")
-        (info / "entry_points.txt").write_text(f"[datarax.sources]\n{scheme} = {module}:plugin\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{scheme} = {module}:plugin\n")
         self.modules.append(module)
         return module
 
@@ -93,8 +94,9 @@ def nothing_installed(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch):
-    """No switch of the machine that runs the tests decides what they see."""
+def clean_environment(monkeypatch, tmp_path_factory):
+    """No switch and no cache of the machine that runs the tests decides what they see."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     for name in (
         "DATARAX_OFFLINE",
         "DATARAX_PLUGINS",

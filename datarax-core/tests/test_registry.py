@@ -1,6 +1,9 @@
 """The catalogue: what is installed, found without importing it, each plugin by itself."""
 
+import ast
 import importlib
+import os
+import subprocess
 import sys
 import threading
 
@@ -16,7 +19,7 @@ from datarax.errors import (
     SourceIncompatibleError,
     UnknownSourceError,
 )
-from datarax.registry import PluginInfo, hookimpl
+from datarax.registry import INDEXED, PluginInfo, hookimpl
 from datarax.sources import MemoryReader, SourceConfig
 
 
@@ -71,6 +74,22 @@ def test_sources_are_listed_without_importing_any(publish):
 def test_the_homepage_comes_from_the_metadata(publish, line, url):
     publish("toy", extra=line)
     assert listed("toy").homepage == url
+
+
+def test_capabilities_are_known_from_the_keywords_without_importing(publish):
+    declared = "datarax:toy=streaming+window_shuffle"
+    module = publish("toy", extra=f"Keywords: jax,{declared},datarax:other=save")
+    assert listed("toy").capabilities == {"streaming", "window_shuffle"}
+    assert module not in sys.modules
+    assert rows("toy:") == [0, 1, 2]
+    assert listed("toy").capabilities == INDEXED
+
+
+def test_capabilities_that_no_metadata_declares_are_unknown_until_the_plugin_is_imported(publish):
+    publish("toy")
+    assert listed("toy").capabilities is None
+    assert rows("toy:") == [0, 1, 2]
+    assert listed("toy").capabilities == INDEXED
 
 
 def test_only_the_plugin_asked_for_is_imported(publish):
@@ -244,6 +263,61 @@ def test_a_broken_plugin_that_was_mended_works_again(publish):
     assert listed("bad").status == "ok"
 
 
+LIST = "import datarax; print({i.scheme: (i.status, i.detail) for i in datarax.list_sources()})"
+
+
+def in_another_process(folder):
+    listing = f"import sys; sys.path.insert(0, {str(folder)!r}); {LIST}"
+    run = subprocess.run(
+        [sys.executable, "-c", listing], capture_output=True, text=True, check=True
+    )
+    return ast.literal_eval(run.stdout)
+
+
+def test_another_process_lists_what_broke_when_last_tried(publish):
+    module = publish("bad", "raise RuntimeError('no')")
+    assert in_another_process(publish.folder)["bad"] == ("ok", None)
+    with pytest.raises(SourceBrokenError):
+        datarax.load("bad:")
+    status, detail = in_another_process(publish.folder)["bad"]
+    assert status == "broken"
+    assert detail == "when last tried: RuntimeError: no"
+    code = (publish.folder / f"{publish('toy')}.py").read_text()
+    (publish.folder / f"{module}.py").write_text(code)
+    importlib.invalidate_caches()
+    assert rows("bad:") == [0, 1, 2]
+    assert in_another_process(publish.folder)["bad"] == ("ok", None)
+
+
+def test_a_new_installation_is_not_held_to_have_failed(publish):
+    publish("bad", "raise RuntimeError('no')")
+    with pytest.raises(SourceBrokenError):
+        datarax.load("bad:")
+    info = next(publish.folder.glob("*.dist-info"))
+    os.utime(info, (0, 0))
+    datarax.refresh()
+    assert listed("bad").status == "ok"
+
+
+@pytest.mark.parametrize("held", ["{", "[]", '{"x": 1}', None])
+def test_a_list_of_failures_that_cannot_be_read_or_written_is_done_without(
+    publish, held, tmp_path, monkeypatch
+):
+    home = tmp_path / "home"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    if held is None:
+        home.write_text("a file, no folder")
+    else:
+        (home / "datarax").mkdir(parents=True)
+        (home / "datarax" / "failures.json").write_text(held)
+    publish("bad", "raise RuntimeError('no')")
+    publish("toy")
+    with pytest.raises(SourceBrokenError, match="RuntimeError: no"):
+        datarax.load("bad:")
+    assert listed("bad").status == "broken"
+    assert rows("toy:") == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("requires", "fits"),
     [
@@ -351,7 +425,9 @@ def test_register_lets_a_plugin_answer_before_any_installed_one(publish):
     publish("toy")
     datarax.register("toy", Toy())
     assert rows("toy:") == [7, 8]
-    assert listed("toy") == datarax.SourceInfo("toy", None, None, "by hand")
+    assert listed("toy") == datarax.SourceInfo(
+        "toy", None, None, "by hand", capabilities=frozenset(INDEXED)
+    )
     datarax.unregister("toy")
     assert rows("toy:") == [0, 1, 2]
 

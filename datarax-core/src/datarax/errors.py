@@ -42,6 +42,22 @@ class SourceDisabledError(DataraxError, LookupError):
     """The plugin is installed, but switched off by the environment."""
 
 
+class PolicyBrokenError(DataraxError, ImportError):
+    """A policy is installed, but cannot be imported or asked; nothing is loaded without it."""
+
+
+class PolicyConflictError(DataraxError, LookupError):
+    """Another policy was registered under the same name."""
+
+
+class UnknownPolicyError(DataraxError, LookupError):
+    """No policy was registered under the name."""
+
+
+class RefusedError(DataraxError, PermissionError):
+    """For policies to raise: a load that they forbid."""
+
+
 class UnknownOptionError(DataraxError, TypeError):
     """An option that the source does not take."""
 

@@ -11,19 +11,31 @@ from datarax.registry.plugin import (
     PluginInfo,
     hookimpl,
 )
+from datarax.registry.policy import (
+    POLICY_GROUP,
+    PolicyInfo,
+    list_policies,
+    register_policy,
+    unregister_policy,
+)
 from datarax.registry.uri import SourceURI, parse_uri
 
 __all__ = [
     "ENTRY_POINT_GROUP",
     "INDEXED",
     "PLUGIN_API_VERSION",
+    "POLICY_GROUP",
     "Capability",
     "DatasetInfo",
     "Fetched",
     "PluginInfo",
+    "PolicyInfo",
     "SourceInfo",
     "SourceURI",
     "SplitInfo",
     "hookimpl",
+    "list_policies",
     "parse_uri",
+    "register_policy",
+    "unregister_policy",
 ]

@@ -15,10 +15,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from datarax import errors
+from datarax.registry import failures
 from datarax.registry.info import SourceInfo
 from datarax.registry.loaded import LoadedPlugin, check_plugin
-from datarax.registry.plugin import ENTRY_POINT_GROUP
-from datarax.registry.requirement import core_requirement_broken
+from datarax.registry.metadata import (
+    capabilities,
+    homepage,
+    requirement_broken,
+    warn_of_old_distribution,
+)
+from datarax.registry.plugin import ENTRY_POINT_GROUP, INDEXED, Capability
+from datarax.registry.policy import POLICIES
 from datarax.registry.uri import is_scheme
 
 KNOWN = {
@@ -31,10 +38,17 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One plugin as its entry point says, not imported."""
+    """One plugin as its entry point says, not imported.
+
+    Attributes:
+        info: What its metadata says.
+        load: Imports it.
+        installation: What tells this installation from any other, or None.
+    """
 
     info: SourceInfo
     load: Callable[[], Any]
+    installation: str | None = None
 
 
 class Catalogue:
@@ -45,14 +59,16 @@ class Catalogue:
         self._entries: dict[str, list[Entry]] | None = None
         self._registered: dict[str, LoadedPlugin] = {}
         self._loaded: dict[str, LoadedPlugin] = {}
-        self._broken: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
 
     def known(self) -> tuple[SourceInfo, ...]:
         """Return every scheme known to this process, sorted; imports no plugin."""
         with self._lock:
             found = {scheme: self._info(entries) for scheme, entries in self._scan().items()}
             for scheme, plugin in self._registered.items():
-                found[scheme] = SourceInfo(scheme, None, None, plugin.info.summary)
+                found[scheme] = _described(
+                    SourceInfo(scheme, None, None, plugin.info.summary), plugin
+                )
         return tuple(found[scheme] for scheme in sorted(found))
 
     def find(self, scheme: str) -> LoadedPlugin:
@@ -109,7 +125,8 @@ class Catalogue:
         with self._lock:
             self._forget_scan()
             self._loaded.clear()
-            self._broken.clear()
+            self._failed.clear()
+            POLICIES.refresh()
 
     def _find(self, scheme: str) -> LoadedPlugin:
         if scheme in self._registered:
@@ -135,7 +152,7 @@ class Catalogue:
         try:
             plugin = entry.load()
         except Exception as error:
-            self._broken[scheme] = f"{type(error).__name__}: {error}"
+            self._note(entry, f"{type(error).__name__}: {error}")
             raise errors.SourceBrokenError(
                 f"the source {scheme!r} is installed ({who}), but importing it failed with "
                 f"{type(error).__name__}: {error}; mend that, or reinstall {who}"
@@ -143,11 +160,18 @@ class Catalogue:
         try:
             loaded = check_plugin(scheme, plugin, who)
         except errors.DataraxError as error:
-            self._broken[scheme] = str(error)
+            self._note(entry, str(error))
             raise
-        self._broken.pop(scheme, None)
+        self._note(entry, None)
         self._loaded[scheme] = loaded
         return loaded
+
+    def _note(self, entry: Entry, failure: str | None) -> None:
+        self._loaded.pop(entry.info.scheme, None)
+        self._failed.pop(entry.info.scheme, None)
+        if failure is not None:
+            self._failed[entry.info.scheme] = failure
+        failures.note(entry.installation, failure)
 
     def _forget_scan(self) -> None:
         importlib.invalidate_caches()  # what was installed within the clock tick of a listing
@@ -155,6 +179,7 @@ class Catalogue:
 
     def _scan(self) -> dict[str, list[Entry]]:
         if self._entries is None:
+            warn_of_old_distribution()
             self._entries = {"memory": [_memory()]}
             for entry in _entry_points():
                 self._entries.setdefault(entry.info.scheme, []).append(entry)
@@ -163,10 +188,16 @@ class Catalogue:
     def _info(self, entries: list[Entry]) -> SourceInfo:
         scheme = entries[0].info.scheme
         status, detail = self._status(entries)
-        info = entries[0].info if status == "conflict" else _chosen(scheme, entries).info
-        if status == "ok" and scheme in self._broken:
-            return replace(info, status="broken", detail=self._broken[scheme])
-        return replace(info, status=status, detail=detail)
+        entry = entries[0] if status == "conflict" else _chosen(scheme, entries)
+        if status != "ok":
+            return replace(entry.info, status=status, detail=detail)
+        held = self._loaded.get(scheme)
+        if held is not None and held.offered_by == _who(entry.info):
+            return _described(entry.info, held)
+        failure = self._failed.get(scheme) or failures.last(entry.installation)
+        if failure is not None:
+            return replace(entry.info, status="broken", detail=f"when last tried: {failure}")
+        return entry.info
 
     def _status(self, entries: list[Entry]) -> tuple[Any, str | None]:
         scheme = entries[0].info.scheme
@@ -186,7 +217,7 @@ class Catalogue:
                 f"DATARAX_PLUGINS={scheme}={allowed[0].info.distribution}, or uninstall one"
             )
         chosen = _chosen(scheme, entries)
-        broken = core_requirement_broken(chosen.info.distribution)
+        broken = requirement_broken(chosen.info.distribution)
         if broken is not None:
             return "incompatible", f"the source {scheme!r} ({_who(chosen.info)}) {broken}"
         return "ok", None
@@ -229,7 +260,13 @@ def _memory() -> Entry:
 
         return plugin
 
-    info = SourceInfo("memory", "datarax-core", __version__, "Arrays and records in memory.")
+    info = SourceInfo(
+        "memory",
+        "datarax-core",
+        __version__,
+        "Arrays and records in memory.",
+        capabilities=INDEXED | {Capability.STREAMING, Capability.WINDOW_SHUFFLE},
+    )
     return Entry(info, load)
 
 
@@ -244,20 +281,14 @@ def _entry_points() -> Iterable[Entry]:
             distribution=metadata.get("Name") if distribution else None,
             version=distribution.version if distribution else None,
             summary=metadata.get("Summary") or "",
-            homepage=_homepage(metadata),
+            homepage=homepage(metadata),
+            capabilities=capabilities(metadata, point.name.lower()),
         )
-        yield Entry(info, point.load)
+        yield Entry(info, point.load, failures.installation(distribution))
 
 
-def _homepage(metadata: Any) -> str | None:
-    home = metadata.get("Home-page")
-    if home or not hasattr(metadata, "get_all"):
-        return home or None
-    for line in metadata.get_all("Project-URL") or ():
-        label, _, url = str(line).partition(",")
-        if label.strip().lower() in ("homepage", "home", "source", "repository"):
-            return url.strip()
-    return None
+def _described(info: SourceInfo, plugin: LoadedPlugin) -> SourceInfo:
+    return replace(info, capabilities=frozenset(map(str, plugin.info.capabilities)))
 
 
 def _chosen(scheme: str, entries: list[Entry]) -> Entry:

@@ -26,8 +26,11 @@ class SourceInfo:
         summary: Its one-line summary.
         homepage: Its homepage, where its metadata says it.
         status: "ok", "disabled" (by the environment), "conflict" (two distributions offer it),
-            "broken" (when last tried) or "incompatible" (with this datarax-core).
+            "broken" (when last tried, in this
+            process or an earlier one) or "incompatible" (with this datarax-core).
         detail: For any status but "ok", why.
+        capabilities: What its sources can do, as its metadata declares it, or once imported the
+            plugin itself; None where the metadata says nothing.
     """
 
     scheme: str
@@ -37,6 +40,7 @@ class SourceInfo:
     homepage: str | None = None
     status: Status = "ok"
     detail: str | None = None
+    capabilities: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`load`, `inspect` and `save`: from a URI and options to a source, what is known of it, and back.
+"""`load`, `inspect`, `fetch`, `save`: from a URI and options to a source, and what is around it.
 
 The URI is parsed, the one plugin asked for is imported, its config is built from query and
 keywords, and its `open` gives a reader, which becomes a source, or a source of its own.
@@ -7,18 +7,20 @@ keywords, and its `open` gives a reader, which becomes a source, or a source of 
 from __future__ import annotations
 
 import dataclasses
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from datarax.core.config import StructuralConfig
 from datarax.errors import NotSupportedError, SourceBrokenError
 from datarax.registry.catalogue import CATALOGUE
-from datarax.registry.info import DatasetInfo
+from datarax.registry.info import DatasetInfo, Fetched
 from datarax.registry.loaded import LoadedPlugin
 from datarax.registry.options import UNSET, build_config
+from datarax.registry.policy import POLICIES
 from datarax.registry.uri import SourceURI, parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flax import nnx
 
@@ -65,6 +67,8 @@ def load(
         UnknownOptionError: If the source takes no such option.
         UnknownDatasetError, UnknownConfigError, UnknownSplitError, UnknownFieldError: If the
             dataset has none such.
+        PolicyBrokenError: If an installed policy cannot be asked; a policy that refuses raises
+            its own error, `RefusedError` for instance.
         CacheMissError: If only local files may be read, and some are missing.
 
     Example:
@@ -86,10 +90,15 @@ def load(
     place = parse_uri(uri)
     plugin = CATALOGUE.find(place.scheme)
     config, data = build_config(plugin, place, given)
+    asked = _asked(place, config, given)
     if rngs is not None:
         config, rngs = _with_rngs(config, rngs)
-    opened = plugin.hooks.open(uri=place, config=config, rngs=rngs, data=data)
-    return _as_source(plugin, place, config, opened, rngs)
+
+    def proceed() -> DataSourceModule:
+        opened = plugin.hooks.open(uri=place, config=config, rngs=rngs, data=data)
+        return _as_source(plugin, place, config, opened, rngs)
+
+    return POLICIES.loaded(place, asked, proceed)
 
 
 def inspect(uri: str, /, **options: Any) -> DatasetInfo:
@@ -109,6 +118,7 @@ def inspect(uri: str, /, **options: Any) -> DatasetInfo:
     place = parse_uri(uri)
     plugin = CATALOGUE.find(place.scheme)
     config, data = build_config(plugin, place, options)
+    POLICIES.ask(place, _asked(place, config, options), "inspect")
     if plugin.implements("inspect"):
         info = plugin.hooks.inspect(uri=place, config=config, data=data)
     else:
@@ -135,7 +145,44 @@ def save(source: DataSourceModule, uri: str, /, **options: Any) -> None:
             "'save'"
         )
     config, _ = build_config(plugin, place, options)
+    POLICIES.ask(place, _asked(place, config, options), "save")
     plugin.hooks.save(source=source, uri=place, config=config)
+
+
+def fetch(uri: str, /, **options: Any) -> Fetched:
+    """Bring all that `load` would read onto this machine, decoding none of it.
+
+    Args:
+        uri: As for `load`.
+        **options: As for `load`.
+
+    Returns:
+        What lies here now, and what to carry to a machine that has no network.
+
+    Raises:
+        NotSupportedError: A NotImplementedError, if the plugin reads local files only.
+        DataraxError: As `load` does.
+    """
+    place = parse_uri(uri)
+    plugin = CATALOGUE.find(place.scheme)
+    if not plugin.implements("fetch"):
+        raise NotSupportedError(
+            f"the source {place.scheme!r} ({plugin.offered_by}) reads what lies on this machine: "
+            "there is nothing to fetch; copy the files that it reads"
+        )
+    config, _ = build_config(plugin, place, options)
+    POLICIES.ask(place, _asked(place, config, options), "fetch")
+    fetched: Fetched = plugin.hooks.fetch(uri=place, config=config)
+    return fetched
+
+
+def _asked(uri: SourceURI, config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options given, typed, and what `local_files_only` comes to: what policies see."""
+    names = [*uri.options, *(name for name, value in given.items() if value is not UNSET)]
+    asked = {name: getattr(config, name) for name in names if hasattr(config, name)}
+    if hasattr(config, "offline"):
+        asked["local_files_only"] = config.offline
+    return MappingProxyType(asked)
 
 
 def _as_source(
