@@ -6,6 +6,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from datarax.registry.metadata import capabilities
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_PARTY = sorted(path.parent for path in ROOT.glob("datarax-*/pyproject.toml"))
@@ -54,6 +57,23 @@ def test_a_plugin_depends_on_core_and_registers_one_scheme(folder):
     about = project(folder)
     assert any(line.startswith("datarax-core>=") for line in about["dependencies"])
     assert list(about["entry-points"]["datarax.sources"]) == [folder.name.removeprefix("datarax-")]
+
+
+@pytest.mark.parametrize("folder", [f for f in ALL if f.name != "datarax-core"], ids=name)
+def test_a_plugin_states_its_range_of_core_and_declares_its_capabilities(folder):
+    about = project(folder)
+    (core,) = (Requirement(line) for line in about["dependencies"] if "datarax-core" in line)
+    assert {clause.operator for clause in core.specifier} == {">=", "<"}
+    scheme = folder.name.removeprefix("datarax-")
+    declared = capabilities({"Keywords": ",".join(about["keywords"])}, scheme)
+    module = next((folder / "src").glob("datarax*")).name
+    describe = (
+        f"import {module}.plugin as p; print('+'.join(sorted(p.plugin.describe().capabilities)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", describe], capture_output=True, text=True, check=True
+    )
+    assert declared == set(run.stdout.strip().split("+"))
 
 
 def test_core_depends_on_no_backend():

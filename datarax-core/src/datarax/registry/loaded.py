@@ -10,6 +10,7 @@ import pluggy
 from datarax.core.config import StructuralConfig
 from datarax.errors import SourceBrokenError, SourceIncompatibleError
 from datarax.registry.plugin import (
+    OLDEST_PLUGIN_API_VERSION,
     PLUGIN_API_VERSION,
     PROJECT,
     REQUIRED_HOOKS,
@@ -47,7 +48,7 @@ def check_plugin(scheme: str, plugin: Any, offered_by: str) -> LoadedPlugin:
     Raises:
         SourceBrokenError: If a hook's signature is wrong, a required one is missing, or `describe`
             fails or returns something else.
-        SourceIncompatibleError: If it was written for a newer plugin interface.
+        SourceIncompatibleError: If it was written for a plugin interface that is newer or dropped.
     """
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(SourceHooks)
@@ -82,6 +83,12 @@ def check_plugin(scheme: str, plugin: Any, offered_by: str) -> LoadedPlugin:
             f"the source {scheme!r} ({offered_by}) was written for plugin interface "
             f"{info.api_version}, and this datarax-core has {PLUGIN_API_VERSION}; "
             "run: pip install --upgrade datarax-core"
+        )
+    if info.api_version < OLDEST_PLUGIN_API_VERSION:
+        raise SourceIncompatibleError(
+            f"the source {scheme!r} ({offered_by}) was written for plugin interface "
+            f"{info.api_version}, and this datarax-core has dropped those before "
+            f"{OLDEST_PLUGIN_API_VERSION}; upgrade the plugin, or install an older datarax-core"
         )
     return LoadedPlugin(scheme, plugin, info, manager.hook, offered_by)
 

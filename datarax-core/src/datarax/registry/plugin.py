@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 PROJECT = "datarax"
 ENTRY_POINT_GROUP = "datarax.sources"
 PLUGIN_API_VERSION = 1
+"""The version of the interface of core and plugins; docs/plugin-api.md says what changes it."""
+OLDEST_PLUGIN_API_VERSION = 1
+"""The oldest version that plugins may have been written for."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
