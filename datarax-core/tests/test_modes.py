@@ -154,11 +154,11 @@ def use_everything(source):
 @pytest.mark.parametrize(
     ("options", "read"),
     [
-        ({"include_keys": ["label"]}, {"label"}),
-        ({"exclude_keys": ["image"]}, {"label", "text"}),
-        ({"exclude_keys": ["text"]}, {"image", "label"}),
-        ({"include_keys": ["text", "label"], "pad": {"text": 8}}, {"label", "text"}),
-        ({}, {"image", "label", "text"}),
+        ({"include_keys": ["label"]}, ["label"]),
+        ({"exclude_keys": ["image"]}, ["label", "text"]),
+        ({"exclude_keys": ["text"]}, ["image", "label"]),
+        ({"include_keys": ["text", "label"], "pad": {"text": 8}}, ["label", "text"]),
+        ({}, ["image", "label", "text"]),
     ],
     ids=str,
 )
@@ -167,7 +167,7 @@ def test_columns_that_are_left_out_are_never_read(mode, options, read):
     given = IndexedStream(reader) if mode == "streaming" else reader
     source = ReaderSource(SourceConfig(mode=mode, shuffle=True, **options), given)
     use_everything(source)
-    assert reader.columns_read == read
+    assert sorted(reader.columns_read) == read
 
 
 @INDEXED
