@@ -10,6 +10,8 @@ ROWS = 11
 
 class TestMemoryContract(SourceContract):
     capabilities = INDEXED | {Capability.STREAMING, Capability.WINDOW_SHUFFLE}
+    reads_files = False
+    matrix = "contract-matrix.md"
 
     @pytest.fixture
     def dataset(self):

@@ -60,10 +60,25 @@ class TestHFContract(SourceContract):
     """A dataset that is downloaded when it is first loaded."""
 
     capabilities = INDEXED | {Capability.FETCHES}
+    matrix = "contract-matrix.md"
 
     @pytest.fixture
-    def dataset(self, hub, make):
+    def dataset(self, hub, make, cache):
         records, files = _records(make)
+        bad = {name: data[: len(data) // 2] for name, data in files.items()}
+        hub.publish("ylecun/bad", {"README.md": CARD, **bad})
         hub.publish("ylecun/mnist", {"README.md": CARD, **files})
         hub.redirects["mnist"] = "ylecun/mnist"
-        return KnownDataset("hf:mnist", records, miss=("hf:nyu-mll/glue@v1?config=cola", {}))
+
+        def part():
+            (file,) = cache.glob("*/snapshots/*/mnist/train-00001-of-00002.parquet")
+            file.resolve().unlink()
+            file.unlink()
+
+        return KnownDataset(
+            "hf:mnist",
+            records,
+            miss=("hf:nyu-mll/glue@v1?config=cola", {}),
+            corrupt=("hf:ylecun/bad", {}),
+            part=part,
+        )

@@ -13,6 +13,8 @@ def rows(**columns):
 
 class TestDigits(SourceContract):
     capabilities = INDEXED
+    reads_files = False
+    matrix = "contract-matrix.md"
 
     @pytest.fixture
     def dataset(self):

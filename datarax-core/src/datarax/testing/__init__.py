@@ -25,6 +25,7 @@ except ImportError as error:
 _PARTS = (
     "access",
     "contract",
+    "edges",
     "known",
     "lifecycle",
     "options",
@@ -38,6 +39,15 @@ pytest.register_assert_rewrite(*(f"datarax.testing.{part}" for part in _PARTS))
 from datarax.registry.plugin import INDEXED, Capability  # noqa: E402  # after the rewrite hook
 from datarax.testing.contract import SourceContract  # noqa: E402
 from datarax.testing.known import KnownDataset  # noqa: E402
+from datarax.testing.matrix import Matrix, matrix_of  # noqa: E402
 from datarax.testing.offline import no_network  # noqa: E402
 
-__all__ = ["INDEXED", "Capability", "KnownDataset", "SourceContract", "no_network"]
+__all__ = [
+    "INDEXED",
+    "Capability",
+    "KnownDataset",
+    "Matrix",
+    "SourceContract",
+    "matrix_of",
+    "no_network",
+]

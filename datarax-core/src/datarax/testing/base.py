@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -28,9 +28,16 @@ class ContractBase:
 
     Attributes:
         capabilities: What the sources can do, as the plugin describes them.
+        reads_files: Whether records come from files, which can be damaged.
+        matrix: A file beside the test that pins the matrix of the contract, or None; written anew
+            where the environment says DATARAX_WRITE_MATRIX=1.
+        deviations: Reasons, by the name of a contract test, for overriding or deleting it.
     """
 
     capabilities: frozenset[Capability] = INDEXED
+    reads_files: bool = True
+    matrix: str | None = None
+    deviations: ClassVar[Mapping[str, str]] = {}
 
     @pytest.fixture
     def dataset(self) -> KnownDataset:
@@ -38,6 +45,14 @@ class ContractBase:
         raise NotImplementedError(
             f"{type(self).__name__} must define the fixture 'dataset', returning a KnownDataset"
         )
+
+    @pytest.fixture(autouse=True)
+    def no_skip(self, request: pytest.FixtureRequest) -> None:
+        """Make the dataset before anything else, and fail where that would skip."""
+        try:
+            request.getfixturevalue("dataset")
+        except pytest.skip.Exception as skipped:
+            pytest.fail(f"the contract is kept or not, never skipped: {skipped}")
 
     @pytest.fixture
     def load(self, dataset: KnownDataset) -> Iterator[Load]:

@@ -6,10 +6,14 @@ and where it is not, the documented error is demanded: nothing is skipped.
 
 from __future__ import annotations
 
+from typing import Any
+
 from datarax.testing.access import AccessContract
+from datarax.testing.edges import EdgesContract
 from datarax.testing.lifecycle import LifecycleContract
 from datarax.testing.options import OptionsContract
 from datarax.testing.passes import PassesContract
+from datarax.testing.pinning import check_deviations
 from datarax.testing.resume import ResumeContract
 from datarax.testing.streaming import StreamingContract
 from datarax.testing.traced import TracedContract
@@ -23,5 +27,10 @@ class SourceContract(
     StreamingContract,
     OptionsContract,
     LifecycleContract,
+    EdgesContract,
 ):
     """Subclass it, set `capabilities`, and define the fixture `dataset`."""
+
+    def __init_subclass__(cls, **words: Any) -> None:
+        super().__init_subclass__(**words)
+        check_deviations(cls, SourceContract)

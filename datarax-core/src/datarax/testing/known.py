@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +21,38 @@ class KnownDataset:
         options: Keywords of `load` that the dataset needs.
         miss: A URI and keywords that name nothing on this machine, for which `load` with
             `local_files_only=True` must raise CacheMissError; None where nothing can be missing.
+        corrupt: A URI and keywords that name a damaged copy, of which loading or reading every
+            record must raise CorruptDataError; None where there are no files to damage.
+        part: Removes one of the files that were fetched; for plugins that declare FETCHES.
+        first: The split expression of the record stored first alone, such as `train[:1]`; needed
+            only where `options` has a split that is not a name or `name[i:j]`.
     """
 
     uri: str
     records: Sequence[Mapping[str, Any]]
     options: Mapping[str, Any] = field(default_factory=dict)
     miss: tuple[str, Mapping[str, Any]] | None = None
+    corrupt: tuple[str, Mapping[str, Any]] | None = None
+    part: Callable[[], None] | None = None
+    first: str | None = None
+
+    def split_of(self, count: int) -> str:
+        """Return a split expression of the first `count` records, 0 or 1."""
+        split = self.first or self.options.get("split") or self._only_split()
+        match = re.fullmatch(r"(?P<name>[^\[\]+%]+)(\[(?P<begin>\d*):(?P<end>\d*)\])?", split)
+        if match is None:
+            raise ValueError(
+                f"the first record alone cannot be told from split={split!r}; "
+                "give KnownDataset(first=...)"
+            )
+        begin = int(match["begin"] or 0)
+        return f"{match['name']}[{begin}:{begin + count}]"
+
+    def _only_split(self) -> str:
+        import datarax
+
+        splits = list(datarax.inspect(self.uri, **self.options).splits)
+        return splits[0] if len(splits) == 1 else "train"
 
 
 def check_element(element: Mapping[str, Any], record: Mapping[str, Any], spec: Any) -> None:
@@ -46,6 +73,7 @@ def check_leaf(name: str, found: Any, expected: Any, spec: Any) -> None:
     assert isinstance(found, jax.Array), f"{name} is {type(found)}, not a jax.Array"
     assert found.shape == tuple(spec.shape), f"{name}: shape {found.shape}, spec {spec.shape}"
     assert found.dtype == spec.dtype, f"{name}: dtype {found.dtype}, spec {spec.dtype}"
+    assert not found.weak_type, f"{name} is weakly typed"
     np.testing.assert_array_equal(
         np.asarray(found), np.asarray(expected).astype(spec.dtype), err_msg=name
     )

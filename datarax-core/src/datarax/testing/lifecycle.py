@@ -24,6 +24,12 @@ from datarax.testing.known import KnownDataset
 
 _IMPORT = """
 import importlib, sys
+
+def refuse(event, arguments):
+    if event.startswith("socket."):
+        raise RuntimeError(f"importing opened a socket: {{event}} {{arguments}}")
+
+sys.addaudithook(refuse)
 importlib.import_module({module!r})
 heavy = sorted({{name.partition(".")[0] for name in sys.modules}} & {heavy!r})
 assert not heavy, heavy
@@ -54,7 +60,7 @@ sys.stdout.buffer.write(pickle.dumps(records))
 class LifecycleContract(ContractBase):
     """Promises about import, concurrency and the end."""
 
-    def test_importing_the_plugin_imports_neither_jax_nor_a_backend(
+    def test_importing_the_plugin_imports_neither_jax_nor_a_backend_and_opens_no_socket(
         self, dataset: KnownDataset
     ) -> None:
         plugin = CATALOGUE.find(parse_uri(dataset.uri).scheme).plugin

@@ -20,6 +20,7 @@ from datarax.registry.uri import parse_uri
 from datarax.testing.base import ContractBase, Load, by_mode
 from datarax.testing.known import KnownDataset, check_element
 from datarax.testing.offline import no_network
+from datarax.testing.pinning import needs
 
 
 class OptionsContract(ContractBase):
@@ -109,6 +110,7 @@ class OptionsContract(ContractBase):
         source.reset_cache()
         check_element(source[1], dataset.records[1], source.element_spec())
 
+    @needs(Capability.SAVE)
     def test_saving_is_refused_unless_declared(self, load: Load, dataset: KnownDataset) -> None:
         plugin = CATALOGUE.find(parse_uri(dataset.uri).scheme)
         assert plugin.implements("save") == (Capability.SAVE in self.capabilities)
@@ -128,6 +130,7 @@ class OptionsContract(ContractBase):
         with no_network():
             assert len(load(mode=mode)) == len(dataset.records)
 
+    @needs(Capability.FETCHES)
     def test_a_miss_names_the_dataset_and_what_is_missing(self, dataset: KnownDataset) -> None:
         if dataset.miss is None:
             assert Capability.FETCHES not in self.capabilities
@@ -150,4 +153,6 @@ class OptionsContract(ContractBase):
 
     def test_the_scheme_is_listed(self, dataset: KnownDataset) -> None:
         listed: dict[str, Any] = {info.scheme: info for info in datarax.list_sources()}
-        assert listed[parse_uri(dataset.uri).scheme].status == "ok"
+        info = listed[parse_uri(dataset.uri).scheme]
+        assert info.status == "ok"
+        assert info.capabilities is None or info.capabilities == self.capabilities

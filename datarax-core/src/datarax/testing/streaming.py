@@ -13,6 +13,7 @@ import pytest
 from datarax.registry.plugin import Capability
 from datarax.testing.base import ContractBase, Load
 from datarax.testing.known import KnownDataset, check_batch, check_element, rows_of
+from datarax.testing.pinning import needs
 
 SIZE = 3
 WINDOW = 4
@@ -29,6 +30,7 @@ class StreamingContract(ContractBase):
         with pytest.raises(ValueError, match="lazy"):
             load(mode="streaming", **options)
 
+    @needs(Capability.STREAMING)
     def test_a_stream_delivers_the_records_in_storage_order(
         self, load: Load, dataset: KnownDataset
     ) -> None:
@@ -43,6 +45,7 @@ class StreamingContract(ContractBase):
             for element, record in zip(elements, dataset.records, strict=True):
                 check_element(element, record, spec)
 
+    @needs(Capability.STREAMING)
     def test_a_stream_has_no_indexed_access(self, load: Load) -> None:
         if not self._streams:
             self._refused(load)
@@ -55,6 +58,7 @@ class StreamingContract(ContractBase):
             source[0]
 
     @pytest.mark.parametrize("remainder", ["drop", "keep", "pad"])
+    @needs(Capability.STREAMING)
     def test_batches_of_a_stream_are_the_same_sequence(
         self, load: Load, dataset: KnownDataset, remainder: str
     ) -> None:
@@ -78,6 +82,7 @@ class StreamingContract(ContractBase):
                 rows["valid_mask"] = np.arange(SIZE) < len(kept)
             check_batch(batch, rows)
 
+    @needs(Capability.STREAMING)
     def test_scan_epoch_of_a_stream_runs_its_full_batches(
         self, load: Load, dataset: KnownDataset
     ) -> None:
@@ -94,6 +99,7 @@ class StreamingContract(ContractBase):
         )
         assert source.get_state()["cursor"]["epoch"] == 1
 
+    @needs(Capability.WINDOW_SHUFFLE)
     def test_a_window_shuffle_holds_each_record_once_and_is_a_function_of_seed_and_epoch(
         self, load: Load, dataset: KnownDataset
     ) -> None:
@@ -115,6 +121,7 @@ class StreamingContract(ContractBase):
             load(mode="lazy", shuffle=True, shuffle_window=WINDOW)
 
     @pytest.mark.parametrize("shuffle", [False, True], ids=["stored", "shuffled"])
+    @needs(Capability.STREAMING)
     def test_a_stream_is_resumed_at_the_record(
         self, load: Load, dataset: KnownDataset, shuffle: bool
     ) -> None:
@@ -132,10 +139,25 @@ class StreamingContract(ContractBase):
                 next(source)
             restored.set_state(source.get_state())
             assert _rows(restored) == whole[taken:]
+        source, restored = load(**options), load(**options)
+        next(source.batches(2))
+        restored.set_state(source.get_state())
+        rest = list(restored.batches(3, remainder="keep"))
+        count = sum(len(next(iter(batch.values()))) for batch in rest)
+        assert count == len(whole) - 2
+        assert _batch_rows(rest) == whole[2:]
 
 
 def _rows(source: Any) -> list[bytes]:
     spec = source.element_spec()
     return [
         b"".join(np.asarray(element[name]).tobytes() for name in sorted(spec)) for element in source
+    ]
+
+
+def _batch_rows(batches: Any) -> list[bytes]:
+    return [
+        b"".join(np.asarray(batch[name][row]).tobytes() for name in sorted(batch))
+        for batch in batches
+        for row in range(len(next(iter(batch.values()))))
     ]

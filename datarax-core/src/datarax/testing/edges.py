@@ -1,0 +1,203 @@
+"""The contract of edges: one record, none, damaged files, handles, and what pins the suite itself."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import datarax
+from datarax.errors import (
+    CacheMissError,
+    CorruptDataError,
+    EmptyDatasetError,
+    UnknownFieldError,
+)
+from datarax.registry.plugin import Capability
+from datarax.testing.base import SEED, ContractBase, Load, by_mode, by_order
+from datarax.testing.known import KnownDataset, check_batch, check_element, rows_of
+from datarax.testing.matrix import matrix_of
+from datarax.testing.offline import no_network
+from datarax.testing.pinning import contract_tests, needs
+
+OPENS = 200
+WRITE = "DATARAX_WRITE_MATRIX"
+
+
+class EdgesContract(ContractBase):
+    """Promises where things are few, damaged, or left open."""
+
+    @by_mode
+    @by_order
+    def test_a_dataset_of_one_record_is_read_like_any_other(
+        self, load: Load, dataset: KnownDataset, mode: str, shuffle: bool
+    ) -> None:
+        source = load(mode=mode, shuffle=shuffle, seed=SEED, split=dataset.split_of(1))
+        spec, record = source.element_spec(), dataset.records[0]
+        assert len(source) == 1
+        for _ in range(2):
+            (element,) = source
+            check_element(element, record, spec)
+        check_element(source[-1], record, spec)
+        check_batch(source.get_batch_at(5, 3), rows_of([record], spec, [0, 0, 0]))
+        assert [len(source.batches(2, remainder=kind)) for kind in ("drop", "keep", "pad")] == [
+            0,
+            1,
+            1,
+        ]
+        assert list(source.batches(2)) == []
+        (padded,) = source.batches(2, remainder="pad")
+        assert padded["valid_mask"].tolist() == [True, False]
+        steps, _ = source.scan_epoch(lambda c, b: (c + 1, None), 0, batch_size=1)
+        assert int(steps) == 1
+        assert source.get_state()["cursor"]["epoch"] == 5
+
+    @by_mode
+    def test_a_dataset_without_records_is_refused(
+        self, load: Load, dataset: KnownDataset, mode: str
+    ) -> None:
+        with pytest.raises(EmptyDatasetError, match="no records"):
+            load(mode=mode, split=dataset.split_of(0))
+
+    @by_mode
+    def test_a_damaged_file_is_an_error_that_names_it(
+        self, dataset: KnownDataset, mode: str
+    ) -> None:
+        if not self.reads_files:
+            assert dataset.corrupt is None, "corrupt is given, and reads_files is False"
+            return
+        if dataset.corrupt is None:
+            pytest.fail(
+                "give KnownDataset(corrupt=(uri, options)), a damaged copy of a file, or say "
+                "reads_files = False in the contract where there are no files to damage"
+            )
+        uri, options = dataset.corrupt
+        with (
+            pytest.raises(CorruptDataError) as caught,
+            datarax.load(uri, **{**options, "mode": mode}) as source,
+        ):
+            for _ in source:
+                continue
+        text = str(caught.value)
+        assert "/" in text or "\\" in text, f"names no path: {text}"
+
+    def test_opening_and_closing_leaks_no_descriptor(
+        self, load: Load, dataset: KnownDataset
+    ) -> None:
+        def use() -> Any:
+            source = datarax.load(dataset.uri, **{**dataset.options, "mode": "lazy"})
+            assert source.reader[0]
+            return source
+
+        use().close()
+        gc.collect()
+        before = _descriptors()
+        for _ in range(OPENS):
+            use().close()
+        for _ in range(OPENS // 10):
+            use()  # left to the garbage collector
+        gc.collect()
+        assert len(_descriptors() - before) <= 1, "handles are left open"
+
+    @by_mode
+    def test_text_and_ragged_fields_are_arrays_once_given_a_width(
+        self, load: Load, dataset: KnownDataset, mode: str
+    ) -> None:
+        """The width comes in a dict in the config, which a graph definition has to hash."""
+        fields = load(mode="lazy").reader.fields
+        ragged = sorted(name for name, field in fields.items() if field.ragged)
+        fixed = sorted(load(mode="lazy").element_spec())
+        with pytest.raises(UnknownFieldError, match=repr(fixed[0])):
+            load(mode=mode, pad={fixed[0]: 4})
+        if not ragged:
+            return
+        width = 1 + max(len(_items(record[name])) for record in dataset.records for name in ragged)
+
+        @nnx.jit
+        def read(source: Any, start: Any) -> Any:
+            return source.get_batch_at(start, 3)
+
+        for _ in range(2):
+            source = load(mode=mode, pad=dict.fromkeys(ragged, width))
+            batch = read(source, jnp.int32(0))
+            for name in ragged:
+                assert batch[name].shape == (3, width)
+                for row, record in enumerate(dataset.records[:3]):
+                    items = _items(record[name])
+                    assert int(batch[f"{name}_length"][row]) == len(items)
+                    np.testing.assert_array_equal(batch[name][row][: len(items)], items)
+
+    @needs(Capability.FETCHES)
+    def test_where_a_part_of_the_cache_is_gone_the_miss_names_it_and_a_load_mends_it(
+        self, load: Load, dataset: KnownDataset
+    ) -> None:
+        if Capability.FETCHES not in self.capabilities:
+            assert dataset.part is None, "part is given, and nothing is ever fetched"
+            return
+        if dataset.part is None:
+            pytest.fail("give KnownDataset(part=...), which removes one of the files fetched")
+        load(mode="lazy").close()
+        dataset.part()
+        with no_network(), pytest.raises(CacheMissError) as caught:
+            load(mode="lazy", local_files_only=True)
+        assert "/" in str(caught.value) or "\\" in str(caught.value)
+        source = load(mode="lazy")
+        for index, record in enumerate(dataset.records):
+            check_element(source[index], record, source.element_spec())
+
+    def test_the_matrix_is_as_pinned_and_every_test_in_it_was_collected(
+        self, request: pytest.FixtureRequest
+    ) -> None:
+        matrix = matrix_of(type(self))
+        option = request.config.option
+        narrowed = (
+            option.keyword or option.markexpr or any("::" in arg for arg in request.config.args)
+        )
+        if not narrowed:
+            names = contract_tests(type(self))
+            collected = [
+                item
+                for item in request.session.items
+                if getattr(item, "cls", None) is type(self)
+                and getattr(item, "originalname", None) in names
+            ]
+            own = [item for item in collected if item.originalname not in _contract()]  # type: ignore[attr-defined]
+            assert len(collected) - len(own) == matrix.count, "tests of the contract are missing"
+        if self.matrix is None:
+            return
+        path = Path(request.path).parent / self.matrix
+        if os.environ.get(WRITE):
+            path.write_text(matrix.markdown(), "utf-8")
+        held = path.read_text("utf-8") if path.is_file() else None
+        assert held == matrix.markdown(), f"{path} is not the matrix; {WRITE}=1 writes it anew"
+
+
+def _contract() -> dict[str, Any]:
+    from datarax.testing.contract import SourceContract
+
+    return contract_tests(SourceContract)
+
+
+def _descriptors() -> set[int]:
+    def is_open(number: int) -> bool:
+        try:
+            os.fstat(number)
+        except OSError:
+            return False
+        return True
+
+    return {number for number in range(4096) if is_open(number)}
+
+
+def _items(value: Any) -> Any:
+    if isinstance(value, str):
+        value = value.encode()
+    if isinstance(value, bytes):
+        return np.frombuffer(value, np.uint8)
+    return np.asarray([] if value is None else value)
