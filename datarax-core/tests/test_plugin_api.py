@@ -11,7 +11,7 @@ import datarax
 from datarax.errors import SourceIncompatibleError
 from datarax.registry import PLUGIN_API_VERSION, PluginInfo, loaded
 from datarax.registry.catalogue import CATALOGUE
-from datarax.registry.loading import fetch
+from datarax.registry.loading import fetch, verify
 from datarax.registry.plugin import OLDEST_PLUGIN_API_VERSION, SourceHooks
 
 OLDEST = Path(__file__).with_name("plugins") / f"made_for_api_{OLDEST_PLUGIN_API_VERSION}.py"
@@ -23,6 +23,7 @@ HOOKS = {
     "datasets": (),
     "save": ("source", "uri", "config"),
     "fetch": ("uri", "config"),
+    "verify": ("uri", "config"),
     "sample": ("folder",),
 }
 """Version 1: hooks and their arguments. Others may join; these stay for as long as it does."""
@@ -54,6 +55,7 @@ def test_a_plugin_for_the_oldest_supported_version_does_all_it_did(squares):
     assert sys.modules[squares].SAVED == ["4 to squares:"]
     assert datarax.inspect("squares:").licence == "CC0-1.0"
     assert fetch("squares:").bytes == 10
+    assert verify("squares:").ok
     hooks = CATALOGUE.find("squares").hooks
     assert list(hooks.datasets()) == ["", "more"]
     assert hooks.sample(folder="").uri == "squares:"

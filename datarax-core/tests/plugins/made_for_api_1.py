@@ -17,6 +17,7 @@ from datarax.registry import (
     Fetched,
     PluginInfo,
     SplitInfo,
+    Verified,
     hookimpl,
 )
 from datarax.sources import ColumnarReader, Field, SourceConfig, SplitReader, choose_split
@@ -88,6 +89,10 @@ class SquaresPlugin:
     @hookimpl
     def fetch(self, uri, config):
         return Fetched("squares", {"all": config.size}, {"SQUARES_HOME": "{folder}"})
+
+    @hookimpl
+    def verify(self, uri, config):
+        return Verified("squares", {"all": "ok"})
 
     @hookimpl
     def sample(self, folder):

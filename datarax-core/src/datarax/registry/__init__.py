@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datarax.registry.info import DatasetInfo, Fetched, SourceInfo, SplitInfo
+from datarax.registry.info import DatasetInfo, Fetched, SourceInfo, SplitInfo, Verified
 from datarax.registry.plugin import (
     ENTRY_POINT_GROUP,
     INDEXED,
@@ -33,6 +33,7 @@ __all__ = [
     "SourceInfo",
     "SourceURI",
     "SplitInfo",
+    "Verified",
     "hookimpl",
     "list_policies",
     "parse_uri",

@@ -114,3 +114,27 @@ class Fetched:
     def bytes(self) -> int:
         """Bytes of all files."""
         return sum(self.files.values())
+
+
+FileVerdict = Literal["ok", "damaged", "missing", "unknown"]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a plugin's `verify` found of the files that `load` would read.
+
+    Attributes:
+        folder: The folder that the files lie in.
+        files: A verdict for each file, by path relative to `folder`: "ok" (its hash is the one
+            published), "damaged", "missing", or "unknown" (nothing says what its hash should be).
+        remedy: What to do about damaged and missing files; None where there are none.
+    """
+
+    folder: str
+    files: Mapping[str, FileVerdict]
+    remedy: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether no file is damaged or missing."""
+        return not {"damaged", "missing"} & set(self.files.values())

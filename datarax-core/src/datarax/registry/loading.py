@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from datarax.core.config import StructuralConfig
 from datarax.errors import NotSupportedError, SourceBrokenError
 from datarax.registry.catalogue import CATALOGUE
-from datarax.registry.info import DatasetInfo, Fetched
+from datarax.registry.info import DatasetInfo, Fetched, Verified
 from datarax.registry.loaded import LoadedPlugin
 from datarax.registry.options import UNSET, build_config
 from datarax.registry.policy import POLICIES
@@ -174,6 +174,30 @@ def fetch(uri: str, /, **options: Any) -> Fetched:
     POLICIES.ask(place, _asked(place, config, options), "fetch")
     fetched: Fetched = plugin.hooks.fetch(uri=place, config=config)
     return fetched
+
+
+def verify(uri: str, /, **options: Any) -> Verified:
+    """Compare the local files that `load` would read with the hashes published for them.
+
+    Args:
+        uri: As for `load`.
+        **options: As for `load`.
+
+    Raises:
+        NotSupportedError: A NotImplementedError, if the plugin knows no published hashes.
+        DataraxError: As `load` does.
+    """
+    place = parse_uri(uri)
+    plugin = CATALOGUE.find(place.scheme)
+    if not plugin.implements("verify"):
+        raise NotSupportedError(
+            f"the source {place.scheme!r} ({plugin.offered_by}) implements no hook 'verify': it "
+            "knows no hashes to compare its files with"
+        )
+    config, _ = build_config(plugin, place, options)
+    POLICIES.ask(place, _asked(place, config, options), "verify")
+    verified: Verified = plugin.hooks.verify(uri=place, config=config)
+    return verified
 
 
 def _asked(uri: SourceURI, config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:

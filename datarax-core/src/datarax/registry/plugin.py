@@ -19,7 +19,7 @@ from datarax.registry.uri import SourceURI
 if TYPE_CHECKING:
     from datarax.core.config import StructuralConfig
     from datarax.core.data_source import DataSourceModule
-    from datarax.registry.info import DatasetInfo, Fetched
+    from datarax.registry.info import DatasetInfo, Fetched, Verified
     from datarax.sources.reader import Reader
     from datarax.testing.known import KnownDataset
 
@@ -139,6 +139,12 @@ class SourceHooks:
         For plugins with the capability `FETCHES`. Returns what lies here now, and what to carry to
         a machine that has no network.
         """
+        raise NotImplementedError
+
+    @staticmethod
+    @hookspec(firstresult=True)
+    def verify(uri: SourceURI, config: Any) -> Verified:
+        """Compare the local files that `load` would read with the hashes published. Optional."""
         raise NotImplementedError
 
     @staticmethod

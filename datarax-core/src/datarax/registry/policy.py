@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 POLICY_GROUP = "datarax.policies"
 
-Action = Literal["load", "inspect", "fetch", "save"]
+Action = Literal["load", "inspect", "fetch", "verify", "save"]
 
 
 class PolicyHooks:
@@ -38,7 +38,7 @@ class PolicyHooks:
             uri: What is asked for.
             options: The options given, by URI or keyword, as typed values, and what
                 `local_files_only` comes to with the environment's answer.
-            action: "load", "inspect", "fetch" or "save".
+            action: "load", "inspect", "fetch", "verify" or "save".
         """
 
     @staticmethod

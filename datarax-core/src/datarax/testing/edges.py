@@ -1,4 +1,4 @@
-"""The contract of edges: one record, none, damaged files, handles, and what pins the suite itself."""
+"""The contract of edges: one record, none, damaged files, handles, and the pinned matrix."""
 
 from __future__ import annotations
 

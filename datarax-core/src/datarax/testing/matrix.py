@@ -60,8 +60,9 @@ class Matrix:
     def markdown(self) -> str:
         """Return it as a Markdown table."""
         lines = [
-            f"Capabilities: {', '.join(self.capabilities) or 'none'}. {self.count} tests, none "
-            "skipped.",
+            f"Capabilities: {', '.join(self.capabilities) or 'none'}.",
+            "",
+            f"{self.count} tests, none skipped.",
             "",
             f"| promise | {' | '.join(COLUMNS)} | |",
             f"|---|{'---|' * (len(COLUMNS) + 1)}",

@@ -1,4 +1,4 @@
-"""What keeps the contract whole: no test of it is overridden or lost without a reason that is said."""
+"""What keeps the contract whole: no test of it is overridden or lost without a reason said."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SILENT_MARKS = ("skip", "skipif", "xfail")
 
 
 def needs(capability: Capability) -> Callable[[Test], Test]:
-    """Mark a test of what is promised only where `capability` is declared, and refused elsewhere."""
+    """Mark a test of what is promised where `capability` is declared, and refused elsewhere."""
 
     def mark(test: Test) -> Test:
         test.__dict__["capability"] = capability
