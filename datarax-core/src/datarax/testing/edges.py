@@ -69,13 +69,13 @@ class EdgesContract(ContractBase):
     def test_a_damaged_file_is_an_error_that_names_it(
         self, dataset: KnownDataset, mode: str
     ) -> None:
-        if not self.reads_files:
+        if not (self.reads_files and dataset.reads_files):
             assert dataset.corrupt is None, "corrupt is given, and reads_files is False"
             return
         if dataset.corrupt is None:
             pytest.fail(
                 "give KnownDataset(corrupt=(uri, options)), a damaged copy of a file, or say "
-                "reads_files = False in the contract where there are no files to damage"
+                "reads_files=False, there or in the contract, where there are no files to damage"
             )
         uri, options = dataset.corrupt
         with (

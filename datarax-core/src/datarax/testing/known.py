@@ -26,6 +26,7 @@ class KnownDataset:
         part: Removes one of the files that were fetched; for plugins that declare FETCHES.
         first: The split expression of the record stored first alone, such as `train[:1]`; needed
             only where `options` has a split that is not a name or `name[i:j]`.
+        reads_files: Whether records come from files, which can be damaged; then `corrupt` is due.
     """
 
     uri: str
@@ -35,6 +36,7 @@ class KnownDataset:
     corrupt: tuple[str, Mapping[str, Any]] | None = None
     part: Callable[[], None] | None = None
     first: str | None = None
+    reads_files: bool = True
 
     def split_of(self, count: int) -> str:
         """Return a split expression of the first `count` records, 0 or 1."""
