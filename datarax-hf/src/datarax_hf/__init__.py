@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datarax_hf.config import HFSourceConfig as HFSourceConfig
+    from datarax_hf.derived import prune as prune
     from datarax_hf.errors import HubAccessError as HubAccessError
     from datarax_hf.errors import HubConnectionError as HubConnectionError
     from datarax_hf.reader import HFReader as HFReader
@@ -23,6 +24,7 @@ _HOMES = {
     "HFSourceConfig": "datarax_hf.config",
     "HubAccessError": "datarax_hf.errors",
     "HubConnectionError": "datarax_hf.errors",
+    "prune": "datarax_hf.derived",
 }
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "HubAccessError",
     "HubConnectionError",
     "__version__",
+    "prune",
 ]
 
 

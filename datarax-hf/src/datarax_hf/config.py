@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from dataclasses import dataclass, field
+from typing import SupportsIndex
 
 from datarax.errors import InvalidURIError
 from datarax.sources import SourceConfig
@@ -28,6 +29,10 @@ class HFSourceConfig(SourceConfig):
         token: An access token; None is the one huggingface_hub finds, False is none.
         image_mode: Convert images to this mode: "L", "LA", "RGB" or "RGBA".
         image_size: Resize images to (height, width), bilinear with antialiasing.
+        derived_dir: The folder of files made from the Hub's, such as flat layouts for random
+            access; None is that of DATARAX_CACHE, else `datarax` beside the hub cache.
+        derived_limit: Bytes that those may take on the disk, 0 to make none; None is what
+            DATARAX_CACHE_LIMIT says, else half of what the disk has free.
 
     Raises:
         InvalidURIError: If `name` or `revision` cannot be one. It is a ValueError.
@@ -42,14 +47,17 @@ class HFSourceConfig(SourceConfig):
     token: str | bool | None = field(default=None, repr=False)
     image_mode: str | None = None
     image_size: tuple[int, int] | None = None
+    derived_dir: str | os.PathLike[str] | None = None
+    derived_limit: int | None = None
 
     def __post_init__(self) -> None:
-        if self.cache_dir is not None:
-            object.__setattr__(self, "cache_dir", os.fspath(self.cache_dir))
+        for option in ("cache_dir", "derived_dir"):
+            if getattr(self, option) is not None:
+                object.__setattr__(self, option, os.fspath(getattr(self, option)))
         super().__post_init__()
         if not isinstance(self.name, str):
             raise TypeError(f"name is a string, got {type(self.name).__name__} {self.name!r}")
-        for option in ("config", "revision", "cache_dir", "image_mode"):
+        for option in ("config", "revision", "cache_dir", "image_mode", "derived_dir"):
             value = getattr(self, option)
             if value is not None and (not isinstance(value, str) or not value):
                 raise TypeError(f"{option} is a string that is not empty, or None; got {value!r}")
@@ -68,6 +76,8 @@ class HFSourceConfig(SourceConfig):
             )
         if self.image_mode is not None and self.image_mode not in IMAGE_MODES:
             raise ValueError(f"image_mode is one of {IMAGE_MODES}, got {self.image_mode!r}")
+        if self.derived_limit is not None:
+            object.__setattr__(self, "derived_limit", _bytes("derived_limit", self.derived_limit))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", _size(self.image_size))
 
@@ -80,6 +90,14 @@ class HFSourceConfig(SourceConfig):
 def _is_ref(revision: str) -> bool:
     parts = revision.split("/")
     return all(part not in {"", ".", ".."} for part in parts) and not set(revision) & set("\\:\0 ")
+
+
+def _bytes(option: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise TypeError(f"{option} is a number of bytes, got {value!r}")
+    if operator.index(value) < 0:
+        raise ValueError(f"{option} is a number of bytes, 0 or more; got {value!r}")
+    return operator.index(value)
 
 
 def _size(value: object) -> tuple[int, int]:

@@ -1,0 +1,415 @@
+"""The derived cache: files made once from the Hub's files, beside its cache, shared by processes.
+
+What a build leaves is whole or not there: it is written under a temporary name, flushed to the disk
+and renamed. Files are found by the hash of what they were made from, so that they never go stale,
+and every one can be made again, so that any of them may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from datarax_hf.cache import StrPath, hub_cache
+from datarax_hf.config import HFSourceConfig
+
+fcntl: Any
+try:
+    fcntl = importlib.import_module("fcntl")
+except ImportError:  # Windows: no locks, so that two processes may do the same work twice
+    fcntl = None
+
+FORMAT = "v1"
+_PARTIAL = ".partial"
+_LOCK = ".lock"
+_OPEN = ".open"
+_BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_YOUNG_SECONDS = 60.0
+_OLD_SECONDS = 7 * 86_400.0
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+class NotKeptError(OSError):
+    """A derived file cannot be kept; the text says why. What asked does without it."""
+
+
+class Derived:
+    """The folders of derived files, in the order in which they are looked into.
+
+    The first that can be written takes what is built. Files in the others are found too, so that a
+    shared, read-only cache may bring its own.
+
+    Args:
+        folders: One or more folders, which need not exist.
+        limit: Bytes that they may take in all, 0 to build nothing; None is half of what the disk
+            has free, what they take being counted as free.
+    """
+
+    def __init__(self, folders: Iterable[Path], limit: int | None = None) -> None:
+        self.folders = tuple(folder / FORMAT for folder in folders)
+        self.limit = limit
+
+    @classmethod
+    def of(cls, config: HFSourceConfig) -> Derived:
+        """Return the derived cache that a config and the environment choose."""
+        limit = config.derived_limit
+        if limit is None and os.environ.get("DATARAX_CACHE_LIMIT"):
+            limit = int(os.environ["DATARAX_CACHE_LIMIT"])
+        return cls(derived_folders(config.derived_dir, config.cache_dir), limit)
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing is to be built, as asked."""
+        return self.limit == 0
+
+    def find(self, source: str, name: str) -> Path | None:
+        """Return the file `name` made from `source`, or None; it counts as used now."""
+        for folder in self.folders:
+            path = folder / source / name
+            if path.is_file():
+                with suppress(OSError):
+                    os.utime(path)
+                return path
+        return None
+
+    def file(
+        self, source: str, name: str, build: Callable[[Path], None], *, size: int | None = None
+    ) -> Path:
+        """Return the file `name` made from `source`, built where there is none.
+
+        Of several processes that ask at once one builds and the others wait for it.
+
+        Args:
+            source: What it is made from, by `source_key`.
+            name: A file name that says what it is, other for everything that its bytes depend on
+                beside the source.
+            build: Writes the file at the path that it is given. What it raises is passed on.
+            size: Its bytes, where they are known before: room for them is made first.
+
+        Raises:
+            NotKeptError: If no folder can be written, or there is no room.
+        """
+        found = self.find(source, name)
+        if found is not None:
+            return found
+        if self.refused:
+            raise NotKeptError("derived files are refused (derived_limit=0)")
+        with self._disk_told():
+            folder = self._writable() / source
+            final = folder / name
+            with _locked(folder / f"{name}{_LOCK}"):
+                if final.is_file():
+                    return final
+                _clear(folder)
+                if size is not None:
+                    self.make_room(size)
+                _write(final, build)
+        if size is None:
+            self._shrink(self._cap(), {final})
+        return final
+
+    def make_room(self, size: int) -> None:
+        """Delete what was used longest ago until `size` more bytes fit within the limit.
+
+        Raises:
+            NotKeptError: If they cannot fit, or the disk has not that much free.
+        """
+        cap = self._cap()
+        if size > cap:
+            raise NotKeptError(
+                f"{size:,} bytes are beyond the limit of {cap:,} (derived_limit=, or "
+                "DATARAX_CACHE_LIMIT)"
+            )
+        self._shrink(cap - size, set())
+        with self._disk_told():
+            free = shutil.disk_usage(self._writable()).free
+        if size > free:
+            raise NotKeptError(f"{size:,} bytes are beyond the {free:,} that the disk has free")
+
+    def prune(self, keep: int = 0) -> int:
+        """Delete what was used longest ago until `keep` bytes are left; return the bytes freed.
+
+        Files that a process has open stay, and so do those of builds under way.
+        """
+        freed = self._shrink(keep, set())
+        for folder in self.folders:
+            for part in _folders(folder):
+                _clear(part)
+                with suppress(OSError):
+                    part.rmdir()
+        return freed
+
+    def hold(self, paths: Iterable[Path]) -> Hold:
+        """Keep files from being pruned by any process, until the hold or this process ends."""
+        return Hold(paths)
+
+    def _cap(self) -> int:
+        if self.limit is not None:
+            return self.limit
+        used = sum(size for _, size, _ in self._entries())
+        with self._disk_told():
+            return (used + shutil.disk_usage(self._writable()).free) // 2
+
+    def _writable(self) -> Path:
+        """Return the first folder that can be written.
+
+        Raises:
+            NotKeptError: If none can.
+        """
+        why: OSError | None = None
+        for folder in self.folders:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                why = error
+                continue
+            if os.access(folder, os.W_OK | os.X_OK):
+                return folder
+        told = f": {why}" if why else ""
+        listed = ", ".join(str(folder) for folder in self.folders)
+        raise NotKeptError(f"none of the folders {listed} can be written{told}") from why
+
+    def _entries(self) -> list[tuple[float, int, Path]]:
+        """Return (last used, bytes, path) of each whole file, of folders that can be written."""
+        entries = []
+        for folder in self.folders:
+            for part in _folders(folder):
+                for path in part.iterdir():
+                    if path.suffix not in (_PARTIAL, _LOCK):
+                        with suppress(OSError):
+                            state = path.stat()
+                            entries.append((state.st_mtime, state.st_size, path))
+        return sorted(entries)
+
+    def _shrink(self, keep: int, spared: set[Path]) -> int:
+        entries = self._entries()
+        total, freed = sum(size for _, size, _ in entries), 0
+        if total <= keep:
+            return 0
+        held = spared.union(*(_held(folder) for folder in self.folders))
+        for _, size, path in entries:
+            if total - freed <= keep:
+                break
+            if path not in held:
+                with suppress(OSError):
+                    path.unlink()
+                    freed += size
+        return freed
+
+    @contextmanager
+    def _disk_told(self) -> Iterator[None]:
+        """Raise what the disk refuses as `NotKeptError`; leave every other error as it is."""
+        try:
+            yield
+        except NotKeptError:
+            raise
+        except OSError as error:
+            if error.errno in _DISK:
+                raise NotKeptError(
+                    f"{error.strerror} ({error.filename or self.folders[0]})"
+                ) from error
+            raise
+
+
+class Hold:
+    """A lease on derived files: a list of them that its process keeps locked."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        by_folder: dict[Path, list[str]] = {}
+        for path in paths:
+            by_folder.setdefault(path.parents[1], []).append(f"{path.parent.name}/{path.name}")
+        self._leases = [_lease(folder, names) for folder, names in by_folder.items()]
+        self._finalizer = weakref.finalize(self, _release, self._leases)
+
+    def close(self) -> None:
+        """Let the files be pruned. Closing again does nothing."""
+        self._finalizer()
+
+
+def derived_folders(derived_dir: StrPath | None, cache_dir: StrPath | None) -> tuple[Path, ...]:
+    """Return where derived files lie.
+
+    The folder given, or that of DATARAX_CACHE; else `datarax` beside the hub cache and, for where
+    that cannot be written, the user's own.
+    """
+    chosen = derived_dir or os.environ.get("DATARAX_CACHE")
+    if chosen:
+        return (Path(os.path.expandvars(str(chosen))).expanduser().absolute(),)
+    own = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "datarax"
+    return (hub_cache(cache_dir).with_name("datarax"), own)
+
+
+def prune(
+    keep: int = 0, *, derived_dir: StrPath | None = None, cache_dir: StrPath | None = None
+) -> int:
+    """Delete derived files, those used longest ago first, until `keep` bytes are left.
+
+    Files that a process has open stay. Nothing is lost: what is needed again is made again.
+
+    Returns:
+        The bytes that were freed.
+    """
+    return Derived(derived_folders(derived_dir, cache_dir)).prune(keep)
+
+
+def source_key(path: Path) -> str:
+    """Return a name for the contents of a file: its blob's hash in the hub cache, and its bytes.
+
+    Of any other file it is a hash of its path, bytes and time of change.
+    """
+    state = path.stat()
+    blob = path.readlink().name if path.is_symlink() else path.name
+    if _BLOB.fullmatch(blob):
+        return f"{blob}-{state.st_size}"
+    told = json.dumps([str(path.resolve()), state.st_size, state.st_mtime_ns])
+    return hashlib.sha256(told.encode()).hexdigest()[:40]
+
+
+def _write(final: Path, build: Callable[[Path], None]) -> None:
+    """Build a file under a temporary name, which is locked meanwhile, and rename it."""
+    partial = final.with_name(f"{final.name}.{secrets.token_hex(6)}{_PARTIAL}")
+    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    try:
+        _lock(descriptor, wait=False)
+        build(partial)
+        # Another file where `build` replaced the one it was given.
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(final)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+    _sync_folder(final.parent)
+
+
+def _clear(folder: Path) -> None:
+    """Delete what killed builds left in a folder of derived files."""
+    for path in folder.glob(f"*{_PARTIAL}"):
+        with suppress(OSError):
+            age = time.time() - path.stat().st_mtime
+            if age > _YOUNG_SECONDS and _is_abandoned(path, age):
+                path.unlink()
+
+
+def _is_abandoned(path: Path, age: float) -> bool:
+    if fcntl is None:
+        return age > _OLD_SECONDS
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return _lock(descriptor, wait=False)
+    finally:
+        os.close(descriptor)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders of derived files, one for each source, within a folder."""
+    if not folder.is_dir():
+        return []
+    return [part for part in folder.iterdir() if part.is_dir() and part.name != _OPEN]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock for one builder among all processes and threads; the file goes with it."""
+    descriptor = _created(path)
+    try:
+        _lock(descriptor, wait=True)
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+
+
+def _created(path: Path) -> int:
+    """Open a file for writing in a folder that another process may be removing as empty."""
+    for _ in range(8):
+        path.parent.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    raise NotKeptError(f"the folder {path.parent} is removed each time it is made")
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock a file until it is closed; where the file system has no locks, count it as locked."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _lease(folder: Path, names: list[str]) -> tuple[Path, int] | None:
+    """Write and lock a list of open files; None where the folder cannot be written."""
+    place = folder / _OPEN
+    path = place / f"{os.getpid()}-{secrets.token_hex(6)}"
+    try:
+        place.mkdir(exist_ok=True)
+        partial = path.with_name(f"{path.name}{_PARTIAL}")
+        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    except OSError:
+        return None
+    try:
+        _lock(descriptor, wait=False)
+        os.write(descriptor, json.dumps(names).encode())
+        partial.replace(path)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return path, descriptor
+
+
+def _release(leases: list[tuple[Path, int] | None]) -> None:
+    for lease in leases:
+        if lease is not None:
+            path, descriptor = lease
+            with suppress(OSError):
+                path.unlink()
+            os.close(descriptor)
+
+
+def _held(folder: Path) -> set[Path]:
+    """Return the files within a folder that some process has open; forget leases of dead ones."""
+    held: set[Path] = set()
+    place = folder / _OPEN
+    if not place.is_dir():
+        return held
+    for path in place.iterdir():
+        with suppress(OSError, ValueError):
+            age = time.time() - path.stat().st_mtime
+            if path.suffix == _PARTIAL and age < _YOUNG_SECONDS:
+                continue
+            if _is_abandoned(path, age):
+                path.unlink()
+            else:
+                held.update(folder / name for name in json.loads(path.read_bytes()))
+    return held
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last; not every system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
