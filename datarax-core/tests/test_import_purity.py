@@ -72,6 +72,10 @@ def test_importtime_shows_neither_jax_nor_a_plugin():
     assert not {name for name in names if name.startswith("datarax_")}
 
 
+def test_listing_imports_no_numpy():
+    assert "numpy" not in imported("import datarax; datarax.list_sources()")
+
+
 def test_importtime_can_show_them():
-    assert "numpy" in imported("import datarax.core.frozen")
+    assert "numpy" in imported("import datarax.core.order")
     assert {"jax", "flax"} <= imported("import datarax; datarax.DataSourceModule")

@@ -1,15 +1,14 @@
 """Values that a config may hold: immutable, hashable, comparable.
 
 NNX keeps a module's config in its graph definition, which `nnx.jit` hashes and compares. A dict
-there is unhashable, and an array makes `==` ambiguous; so configs freeze what they hold.
+there is unhashable, and an array makes `==` ambiguous; so configs freeze what they hold. NumPy is
+imported where there is an array, so that listing plugins does without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NoReturn
-
-import numpy as np
 
 
 class FrozenDict(dict[Any, Any]):
@@ -49,11 +48,7 @@ def freeze(value: Any) -> Any:
         return tuple(freeze(item) for item in value)
     if isinstance(value, set):
         return frozenset(value)
-    if isinstance(value, np.ndarray):
-        held = value.copy()
-        held.flags.writeable = False
-        return held
-    return value
+    return _frozen_array(value) if is_array(value) else value
 
 
 def is_array(value: Any) -> bool:
@@ -68,8 +63,21 @@ def holds_array(value: Any) -> bool:
     return is_array(value)
 
 
+def _frozen_array(value: Any) -> Any:
+    """Return a NumPy array as a copy that cannot be written; any other is frozen as it is."""
+    import numpy as np
+
+    if not isinstance(value, np.ndarray):
+        return value
+    held = value.copy()
+    held.flags.writeable = False
+    return held
+
+
 def _same(left: Any, right: Any) -> bool:
     if is_array(left) or is_array(right):
+        import numpy as np
+
         return np.shape(left) == np.shape(right) and bool(np.array_equal(left, right))
     if isinstance(left, tuple) and isinstance(right, tuple):
         return len(left) == len(right) and all(map(_same, left, right))

@@ -1,16 +1,18 @@
 """What a record holds: one `Field` for each name, as the reader stores it.
 
 A field with a shape becomes an array; one without is host-only: it is in elements as a Python or
-NumPy value, and not in the spec. Free of JAX: readers and worker processes use it.
+NumPy value, and not in the spec. Free of JAX: readers and worker processes use it. NumPy comes with
+the first field that has a dtype, so that listing plugins does without it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Ragged = Literal["text", "bytes", "sequence"]
 
@@ -38,7 +40,7 @@ class Field:
 
     def __post_init__(self) -> None:
         if self.dtype is not None:
-            object.__setattr__(self, "dtype", np.dtype(self.dtype))
+            object.__setattr__(self, "dtype", _dtype(self.dtype))
         if self.shape is not None:
             if self.dtype is None:
                 raise TypeError("a field with a shape needs a dtype")
@@ -56,7 +58,7 @@ class Field:
         description: str | None = None,
     ) -> Field:
         """Return a field whose every value is an array of this dtype and shape."""
-        return cls(shape, np.dtype(dtype), class_names=class_names, description=description)
+        return cls(shape, _dtype(dtype), class_names=class_names, description=description)
 
     @classmethod
     def host_only(
@@ -70,7 +72,7 @@ class Field:
         """Return a field that stays on the host, and why."""
         return cls(
             None,
-            None if dtype is None else np.dtype(dtype),
+            None if dtype is None else _dtype(dtype),
             ragged=ragged,
             reason=reason,
             description=description,
@@ -92,3 +94,9 @@ class Field:
         if self.shape is None or self.dtype is None:
             return None
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+def _dtype(value: Any) -> np.dtype[Any]:
+    import numpy as np
+
+    return np.dtype(value)
