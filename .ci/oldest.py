@@ -42,6 +42,5 @@ for part, extra in ((sys.argv[1], ""), ("datarax-core", ""), ("datarax-core", "t
         pins[name] = max(least, pins.get(name, least))
 wanted = [f"{name}=={least}" for name, least in sorted(pins.items())]
 print("oldest:", *wanted)
-sys.exit(
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *wanted], check=False).returncode
-)
+command = ["uv", "pip", "install", "-q", "--python", sys.executable, *wanted]
+sys.exit(subprocess.run(command, check=False).returncode)

@@ -55,12 +55,15 @@ def png(pixels: np.ndarray) -> bytes:
 
 def _builders():
     import tensorflow_datasets as tfds
+    from etils import epath
 
     feature = tfds.features
+    code = epath.Path(__file__)  # the tests are no package, which TFDS would look into
 
     class Toy(tfds.core.GeneratorBasedBuilder):
         """Flat features, an image and a nested dict, in stored order."""
 
+        code_path = code
         VERSION = tfds.core.Version("1.9.3")
         SUPPORTED_VERSIONS = [tfds.core.Version("1.10.0")]  # noqa: RUF012 - TFDS adds lists
 
@@ -107,6 +110,7 @@ def _builders():
     class Zoo(tfds.core.GeneratorBasedBuilder):
         """Features that are not flat, in two configs."""
 
+        code_path = code
         VERSION = tfds.core.Version("1.0.0")
         BUILDER_CONFIGS = [  # noqa: RUF012 - TFDS adds lists
             tfds.core.BuilderConfig(name="big"),
