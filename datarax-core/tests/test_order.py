@@ -2,8 +2,10 @@
 
 import itertools
 import math
+import re
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -116,6 +118,25 @@ def test_vmap_and_scan_over_offsets_give_the_same_numbers():
     np.testing.assert_array_equal(jax.vmap(read)(offsets), expected)
     _, scanned = jax.lax.scan(lambda c, offset: (c, read(offset)), 0, offsets)
     np.testing.assert_array_equal(scanned, expected)
+
+
+@pytest.mark.parametrize("size", [7, 60_000, 2**31 - 1])
+def test_every_platform_is_given_the_same_program_of_integers(size):
+    """Integer arithmetic modulo 2**32 is exact and the same on each; a float would not be."""
+
+    def read(words, offset):
+        zero = jnp.uint32(0)
+        return order.traced_positions(list(words), size, zero, zero, offset, min(size, 128))
+
+    arguments = order.seed_words(3), jnp.uint32(0)
+    programs = {
+        platform: jax.export.export(jax.jit(read), platforms=[platform])(*arguments).mlir_module()
+        for platform in ("cpu", "cuda", "rocm", "tpu")
+    }
+    texts = {re.sub(r'"(cpu|cuda|rocm|tpu)"', '""', text) for text in programs.values()}
+    assert len(texts) == 1
+    kinds = set(re.findall(r"tensor<(?:\d+x)*(\w+)>", texts.pop()))
+    assert kinds <= {"i1", "i32", "ui32"}, kinds
 
 
 def test_storage_order_is_the_identity_on_host_and_traced():
