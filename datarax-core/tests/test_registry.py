@@ -20,6 +20,7 @@ from datarax.errors import (
     UnknownSourceError,
 )
 from datarax.registry import INDEXED, PluginInfo, hookimpl
+from datarax.registry.loading import fetch, verify
 from datarax.sources import MemoryReader, SourceConfig
 
 
@@ -142,7 +143,7 @@ def test_two_distributions_with_one_scheme_are_a_conflict_that_names_both(publis
     assert "b-toys 2.0" in text
     assert "DATARAX_PLUGINS=toy=" in text
     assert listed("toy").status == "conflict"
-    assert listed("toy").detail == text
+    assert text == f"toy:: {listed('toy').detail}"
 
 
 def test_a_pin_chooses_between_them(publish, monkeypatch):
@@ -231,6 +232,32 @@ def test_strict_plugins_makes_any_broken_plugin_an_error(publish, monkeypatch):
     monkeypatch.setenv("DATARAX_STRICT_PLUGINS", "1")
     with pytest.raises(SourceBrokenError, match="datarax-bad"):
         datarax.load("toy:")
+
+
+# Every error says which URI was asked for
+
+
+@pytest.mark.parametrize("ask", [datarax.load, datarax.inspect, fetch, verify])
+def test_an_error_of_the_registry_names_the_uri_and_keeps_its_query_to_itself(
+    publish, monkeypatch, ask
+):
+    publish("bad", "import no_such_module_anywhere")
+    publish("late", requires=["datarax-core>=99"])
+    publish("twice", distribution="a-twice")
+    publish("twice", distribution="b-twice")
+    publish("off")
+    monkeypatch.setenv("DATARAX_PLUGINS", "bad,late,twice")
+    reasons = {
+        "unknowable": UnknownSourceError,
+        "bad": SourceBrokenError,
+        "late": SourceIncompatibleError,
+        "twice": SourceConflictError,
+        "off": SourceDisabledError,
+    }
+    for scheme, error in reasons.items():
+        with pytest.raises(error, match=f"^{scheme}:some/set: ") as caught:
+            ask(f"{scheme}:some/set?token=secret")
+        assert "secret" not in str(caught.value)
 
 
 # Broken and incompatible plugins
@@ -346,6 +373,7 @@ def test_a_plugin_for_another_core_is_incompatible_by_its_metadata_alone(publish
 
 HEAD = """
 from datarax.registry import PluginInfo, hookimpl
+from datarax.registry.loading import fetch, verify
 from datarax.sources import MemoryReader, SourceConfig
 
 INFO = PluginInfo(summary="s", config=SourceConfig, needs_target=False)

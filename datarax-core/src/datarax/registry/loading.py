@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from datarax.core.config import StructuralConfig
-from datarax.errors import NotSupportedError, SourceBrokenError
+from datarax.errors import DataraxError, NotSupportedError, SourceBrokenError
 from datarax.registry.catalogue import CATALOGUE
 from datarax.registry.info import DatasetInfo, Fetched, Verified
 from datarax.registry.loaded import LoadedPlugin
@@ -88,7 +88,7 @@ def load(
         **options,
     }
     place = parse_uri(uri)
-    plugin = CATALOGUE.find(place.scheme)
+    plugin = _plugin_of(place)
     config, data = build_config(plugin, place, given)
     asked = _asked(place, config, given)
     if rngs is not None:
@@ -116,7 +116,7 @@ def inspect(uri: str, /, **options: Any) -> DatasetInfo:
         DataraxError: As `load` does.
     """
     place = parse_uri(uri)
-    plugin = CATALOGUE.find(place.scheme)
+    plugin = _plugin_of(place)
     config, data = build_config(plugin, place, options)
     POLICIES.ask(place, _asked(place, config, options), "inspect")
     if plugin.implements("inspect"):
@@ -138,7 +138,7 @@ def save(source: DataSourceModule, uri: str, /, **options: Any) -> None:
         NotSupportedError: A NotImplementedError, if the plugin cannot write.
     """
     place = parse_uri(uri)
-    plugin = CATALOGUE.find(place.scheme)
+    plugin = _plugin_of(place)
     if not plugin.implements("save"):
         raise NotSupportedError(
             f"the source {place.scheme!r} ({plugin.offered_by}) reads only: it implements no hook "
@@ -164,7 +164,7 @@ def fetch(uri: str, /, **options: Any) -> Fetched:
         DataraxError: As `load` does.
     """
     place = parse_uri(uri)
-    plugin = CATALOGUE.find(place.scheme)
+    plugin = _plugin_of(place)
     if not plugin.implements("fetch"):
         raise NotSupportedError(
             f"the source {place.scheme!r} ({plugin.offered_by}) reads what lies on this machine: "
@@ -188,7 +188,7 @@ def verify(uri: str, /, **options: Any) -> Verified:
         DataraxError: As `load` does.
     """
     place = parse_uri(uri)
-    plugin = CATALOGUE.find(place.scheme)
+    plugin = _plugin_of(place)
     if not plugin.implements("verify"):
         raise NotSupportedError(
             f"the source {place.scheme!r} ({plugin.offered_by}) implements no hook 'verify': it "
@@ -198,6 +198,14 @@ def verify(uri: str, /, **options: Any) -> Verified:
     POLICIES.ask(place, _asked(place, config, options), "verify")
     verified: Verified = plugin.hooks.verify(uri=place, config=config)
     return verified
+
+
+def _plugin_of(uri: SourceURI) -> LoadedPlugin:
+    """Return the plugin that a URI asks for; an error says which URI that was, without its query."""
+    try:
+        return CATALOGUE.find(uri.scheme)
+    except DataraxError as error:
+        raise type(error)(f"{_name(uri)}: {error}") from error.__cause__
 
 
 def _asked(uri: SourceURI, config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
