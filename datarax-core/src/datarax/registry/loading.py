@@ -137,16 +137,7 @@ def save(source: DataSourceModule, uri: str, /, **options: Any) -> None:
     Raises:
         NotSupportedError: A NotImplementedError, if the plugin cannot write.
     """
-    place = parse_uri(uri)
-    plugin = _plugin_of(place)
-    if not plugin.implements("save"):
-        raise NotSupportedError(
-            f"the source {place.scheme!r} ({plugin.offered_by}) reads only: it implements no hook "
-            "'save'"
-        )
-    config, _ = build_config(plugin, place, options)
-    POLICIES.ask(place, _asked(place, config, options), "save")
-    plugin.hooks.save(source=source, uri=place, config=config)
+    _ask("save", uri, options, "reads only: it implements no hook 'save'", source=source)
 
 
 def fetch(uri: str, /, **options: Any) -> Fetched:
@@ -163,16 +154,8 @@ def fetch(uri: str, /, **options: Any) -> Fetched:
         NotSupportedError: A NotImplementedError, if the plugin reads local files only.
         DataraxError: As `load` does.
     """
-    place = parse_uri(uri)
-    plugin = _plugin_of(place)
-    if not plugin.implements("fetch"):
-        raise NotSupportedError(
-            f"the source {place.scheme!r} ({plugin.offered_by}) reads what lies on this machine: "
-            "there is nothing to fetch; copy the files that it reads"
-        )
-    config, _ = build_config(plugin, place, options)
-    POLICIES.ask(place, _asked(place, config, options), "fetch")
-    fetched: Fetched = plugin.hooks.fetch(uri=place, config=config)
+    why = "reads what lies on this machine: there is nothing to fetch; copy the files that it reads"
+    fetched: Fetched = _ask("fetch", uri, options, why)
     return fetched
 
 
@@ -187,21 +170,32 @@ def verify(uri: str, /, **options: Any) -> Verified:
         NotSupportedError: A NotImplementedError, if the plugin knows no published hashes.
         DataraxError: As `load` does.
     """
-    place = parse_uri(uri)
-    plugin = _plugin_of(place)
-    if not plugin.implements("verify"):
-        raise NotSupportedError(
-            f"the source {place.scheme!r} ({plugin.offered_by}) implements no hook 'verify': it "
-            "knows no hashes to compare its files with"
-        )
-    config, _ = build_config(plugin, place, options)
-    POLICIES.ask(place, _asked(place, config, options), "verify")
-    verified: Verified = plugin.hooks.verify(uri=place, config=config)
+    why = "implements no hook 'verify': it knows no hashes to compare its files with"
+    verified: Verified = _ask("verify", uri, options, why)
     return verified
 
 
+def _ask(
+    action: Literal["save", "fetch", "verify"],
+    uri: str,
+    options: Mapping[str, Any],
+    why_not: str,
+    **words: Any,
+) -> Any:
+    """Call the optional hook named as the action, once policies have been asked."""
+    place = parse_uri(uri)
+    plugin = _plugin_of(place)
+    if not plugin.implements(action):
+        raise NotSupportedError(
+            f"{_name(place)}: the source {place.scheme!r} ({plugin.offered_by}) {why_not}"
+        )
+    config, _ = build_config(plugin, place, options)
+    POLICIES.ask(place, _asked(place, config, options), action)
+    return getattr(plugin.hooks, action)(uri=place, config=config, **words)
+
+
 def _plugin_of(uri: SourceURI) -> LoadedPlugin:
-    """Return the plugin that a URI asks for; an error says which URI that was, without its query."""
+    """Return the plugin that a URI asks for; an error names that URI, without its query."""
     try:
         return CATALOGUE.find(uri.scheme)
     except DataraxError as error:
