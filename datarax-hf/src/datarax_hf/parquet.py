@@ -7,6 +7,8 @@ several threads and in worker processes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from datarax_hf.remedy import Origin
 
 _MAGIC = b"PAR1"
 _POINTER = b"version https://git-lfs"
+_BUFFER_BYTES = 2**20
 
 
 def count_records(names: Sequence[str], origin: Origin) -> int:
@@ -112,23 +115,64 @@ class Shards:
         """
         number, within = self._groups[group]
         name = self._names[number]
-        rows = int(self._ends[group] - self._begins[group])
-        try:
-            with pq.ParquetFile(
-                self.origin.folder / name, metadata=self._footers.get(number)
-            ) as file:
-                table = file.read_row_group(within, columns=list(columns))
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowException, OSError) as error:
-            raise self.origin.damaged(
-                name, f"cannot be read in its row group {within}: {error}"
-            ) from error
-        if table.num_rows != rows:
-            raise self.origin.damaged(
-                name, f"has {table.num_rows} rows in its row group {within}, not {rows} as it says"
-            )
+        with (
+            self._told(group),
+            pq.ParquetFile(self.origin.folder / name, metadata=self._footers.get(number)) as file,
+        ):
+            table = file.read_row_group(within, columns=list(columns))
+        self._check_rows(group, table.num_rows)
         return table
+
+    def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        """Yield columns of a row group in pieces of up to `rows`, so that memory stays bounded.
+
+        Raises:
+            CorruptDataError: As `table` does.
+        """
+        if self.rows(group) <= rows:
+            yield self.table(group, columns)
+            return
+        number, within = self._groups[group]
+        name = self._names[number]
+        found = 0
+        with (
+            self._told(group),
+            pq.ParquetFile(
+                self.origin.folder / name,
+                metadata=self._footers.get(number),
+                buffer_size=_BUFFER_BYTES,
+            ) as file,
+        ):
+            for batch in file.iter_batches(
+                rows, row_groups=[within], columns=list(columns), use_threads=False
+            ):
+                found += len(batch)
+                yield pa.Table.from_batches([batch])
+        self._check_rows(group, found)
+
+    def rows(self, group: int) -> int:
+        """Return the number of records in a row group."""
+        return int(self._ends[group] - self._begins[group])
+
+    def begin(self, group: int) -> int:
+        """Return the index of the first record of a row group."""
+        return int(self._begins[group])
+
+    def groups_of(self, start: int, stop: int) -> list[tuple[Path, range]]:
+        """Return each file that holds records of [start, stop), and which of its row groups do."""
+        first = int(np.searchsorted(self._ends, start, side="right"))
+        last = int(np.searchsorted(self._begins, stop, side="left"))
+        files: dict[int, list[int]] = {}
+        for group in range(first, last):
+            files.setdefault(self._groups[group][0], []).append(group)
+        return [
+            (self.origin.folder / self._names[number], range(groups[0], groups[-1] + 1))
+            for number, groups in files.items()
+        ]
+
+    def number_within(self, group: int) -> int:
+        """Return the number of a row group within its file."""
+        return self._groups[group][1]
 
     def where(self, group: int) -> str:
         """Return words for where a row group lies."""
@@ -137,6 +181,27 @@ class Shards:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_footers": {}}
+
+    @contextmanager
+    def _told(self, group: int) -> Iterator[None]:
+        """Raise what Arrow raises on a damaged row group as an error that names it."""
+        number, within = self._groups[group]
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            raise self.origin.damaged(
+                self._names[number], f"cannot be read in its row group {within}: {error}"
+            ) from error
+
+    def _check_rows(self, group: int, found: int) -> None:
+        number, within = self._groups[group]
+        if found != self.rows(group):
+            raise self.origin.damaged(
+                self._names[number],
+                f"has {found} rows in its row group {within}, not {self.rows(group)} as it says",
+            )
 
     def _count_nulls(self) -> dict[str, int | None]:
         """Return the nulls of each leaf column in all row groups; None where one does not say."""
