@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datarax.errors import UnknownOptionError
 from datarax.registry.info import DatasetInfo, SplitInfo
@@ -11,6 +11,9 @@ from datarax.registry.plugin import INDEXED, Capability, PluginInfo, hookimpl
 from datarax.registry.uri import SourceURI
 from datarax.sources.memory_reader import MemoryReader, MemorySourceConfig
 from datarax.sources.splits import choose_split
+
+if TYPE_CHECKING:
+    from datarax.testing import KnownDataset
 
 
 class MemoryPlugin:
@@ -47,6 +50,13 @@ class MemoryPlugin:
             records=records,
             local=True,
         )
+
+    @hookimpl
+    def sample(self) -> KnownDataset:
+        from datarax.testing import KnownDataset
+
+        records = [{"x": row / 4, "label": row % 3, "text": "ab" * row} for row in range(11)]
+        return KnownDataset("memory:", records, options={"data": records}, reads_files=False)
 
 
 def _given(data: Mapping[str, Any]) -> Any:
