@@ -41,6 +41,7 @@ def cache(tmp_path, monkeypatch):
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATARAX_HF_RETRY_SECONDS", "0.002")
     folder = tmp_path / "home" / "hub"
     folder.mkdir(parents=True)
     return folder

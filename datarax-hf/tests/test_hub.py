@@ -167,7 +167,7 @@ def test_a_gated_dataset_says_where_to_ask_for_access(numbers, hub, open_reader)
     """Its files are refused with 403."""
     numbers()
     hub.repos["a/b"].gated = True
-    with pytest.raises(HubAccessError, match=r"gated; ask for access at .*/datasets/a/b"):
+    with pytest.raises(HubAccessError, match=r"gated, and .*ask for it at .*/datasets/a/b"):
         open_reader("a/b")
 
 

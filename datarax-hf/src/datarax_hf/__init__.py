@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datarax_hf.config import HFSourceConfig as HFSourceConfig
     from datarax_hf.derived import prune as prune
+    from datarax_hf.errors import CacheWriteError as CacheWriteError
     from datarax_hf.errors import HubAccessError as HubAccessError
     from datarax_hf.errors import HubConnectionError as HubConnectionError
     from datarax_hf.reader import HFReader as HFReader
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOMES = {
+    "CacheWriteError": "datarax_hf.errors",
     "HFReader": "datarax_hf.reader",
     "HFSource": "datarax_hf.source",
     "HFSourceConfig": "datarax_hf.config",
@@ -28,6 +30,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CacheWriteError",
     "HFReader",
     "HFSource",
     "HFSourceConfig",

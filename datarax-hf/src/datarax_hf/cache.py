@@ -1,20 +1,29 @@
 """The Hub's cache on disk: from a name and a revision to a snapshot, with no socket and no client.
 
-The layout is `{cache}/datasets--ns--name/{refs,snapshots/<commit>,trees/<commit>.json}`. Nothing
-is written here, and a revision that is not there is a miss, never another revision.
+The layout is `{cache}/datasets--ns--name/{refs,snapshots/<commit>,trees/<commit>.json}`. Only small
+notes are written here (what a ref stands for, the listing of a commit, the name that a dataset was
+asked for by), each whole or not at all, and none where the cache is read-only. A revision that is
+not there is a miss, never another revision.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from datarax_hf.names import aliases, canonical
+from datarax.errors import CorruptDataError
+from datarax_hf.names import aliases, canonical, is_dataset_name, stays_inside
 
 MAIN = "main"
+NAMES = "datarax-names"
+"""The folder of a cached repository that notes the other names that it was asked for by."""
 StrPath = str | os.PathLike[str]
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{4,39}")
@@ -32,6 +41,7 @@ class Snapshot:
         files: Its files, relative to `folder`, and their bytes where known.
         complete: Whether `files` is the whole listing, and not only what happens to be on disk.
         notes: What a user should know of how it was found.
+        hashes: The hashes that the Hub publishes for its files, as far as they are known.
     """
 
     dataset: str
@@ -41,10 +51,27 @@ class Snapshot:
     files: dict[str, int | None]
     complete: bool
     notes: tuple[str, ...] = field(default=())
+    hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def has(self, name: str) -> bool:
-        """Return whether the file lies on this machine."""
-        return (self.folder / name).is_file()
+        """Return whether the file lies on this machine.
+
+        Raises:
+            CorruptDataError: If the name leads out of the folder.
+        """
+        return self.path(name).is_file()
+
+    def path(self, name: str) -> Path:
+        """Return where the file lies, or should.
+
+        Raises:
+            CorruptDataError: If the name leads out of the folder.
+        """
+        if not stays_inside(name):
+            raise CorruptDataError(
+                f"hf:{self.dataset} lists a file {name!r}, which leaves its folder; it is not read"
+            )
+        return self.folder / name
 
 
 def hub_cache(cache_dir: StrPath | None) -> Path:
@@ -74,12 +101,28 @@ def is_commit(revision: str) -> bool:
 def cached_snapshots(cache: Path, name: str, revision: str) -> list[Snapshot]:
     """Return the snapshots of `revision` in the cache, one for each name it is kept under."""
     found = []
-    for alias in aliases(name):
+    for alias in known_names(cache, name):
         repo = repo_folder(cache, alias)
         commit = resolve(repo, revision)
         if commit is not None:
-            found.append(snapshot(repo, canonical(name), revision, commit))
+            dataset = canonical(name) if alias in aliases(name) else alias
+            found.append(snapshot(repo, dataset, revision, commit))
     return found
+
+
+def known_names(cache: Path, name: str) -> tuple[str, ...]:
+    """Return the names that the cache may keep a dataset under, the one asked for first.
+
+    Those that are known for certain, and those that the Hub answered with when it was asked.
+    """
+    names = aliases(name)
+    notes = {"--".join(alias.split("/")) for alias in names}
+    moved = (
+        path.parents[1].name.partition("--")[2].replace("--", "/")
+        for note in sorted(notes)
+        for path in sorted(cache.glob(f"datasets--*/{NAMES}/{note}"))
+    )
+    return tuple(dict.fromkeys((*names, *(other for other in moved if is_dataset_name(other)))))
 
 
 def resolve(repo: Path, revision: str) -> str | None:
@@ -102,7 +145,7 @@ def resolve(repo: Path, revision: str) -> str | None:
 def known_revisions(cache: Path, name: str) -> list[str]:
     """Return the refs and commits of a dataset that the cache holds."""
     known: set[str] = set()
-    for alias in aliases(name):
+    for alias in known_names(cache, name):
         repo = repo_folder(cache, alias)
         refs = repo / "refs"
         known.update(
@@ -122,10 +165,12 @@ def cached_datasets() -> list[str]:
 def snapshot(repo: Path, dataset: str, revision: str, commit: str) -> Snapshot:
     """Return what a cached repository holds of `commit`."""
     folder = repo / "snapshots" / commit
-    listed = _tree(repo / "trees" / f"{commit}.json")
-    complete = listed is not None
-    files = listed if listed is not None else on_disk(folder)
-    return Snapshot(dataset, revision, commit, folder, files, complete)
+    tree = read_tree(repo, commit)
+    if tree is None:
+        return Snapshot(dataset, revision, commit, folder, on_disk(folder), complete=False)
+    files: dict[str, int | None] = {name: entry.size for name, entry in tree.items()}
+    hashes = {name: entry.hash for name, entry in tree.items()}
+    return Snapshot(dataset, revision, commit, folder, files, complete=True, hashes=hashes)
 
 
 def on_disk(folder: Path) -> dict[str, int | None]:
@@ -137,18 +182,75 @@ def on_disk(folder: Path) -> dict[str, int | None]:
     }
 
 
-def write_ref(repo: Path, revision: str, commit: str) -> None:
-    """Note what `revision` stands for, whole or not at all; a read-only cache is left as it is."""
-    ref = repo / "refs" / revision
-    partial = ref.with_name(f".{ref.name}.{os.getpid()}.tmp")
+@dataclass(frozen=True)
+class TreeEntry:
+    """One file of a commit's listing.
+
+    Attributes:
+        size: Its bytes.
+        blob_id: The git SHA-1 of what git keeps of it: the file, or the pointer to a large one.
+        sha256: The SHA-256 of a large file.
+        xet_hash: Its hash in the Hub's Xet storage.
+    """
+
+    size: int
+    blob_id: str
+    sha256: str | None = None
+    xet_hash: str | None = None
+
+    @property
+    def hash(self) -> str:
+        """The hash of its bytes, which names its blob."""
+        return self.sha256 or self.blob_id
+
+
+def read_tree(repo: Path, commit: str) -> dict[str, TreeEntry] | None:
+    """Return the listing of a commit that huggingface_hub or datarax kept, or None."""
     try:
-        if ref.is_file() and ref.read_text(encoding="utf-8") == commit:
+        text = (repo / "trees" / f"{commit}.json").read_text(encoding="utf-8")
+        listed = json.loads(text)
+        if listed["format_version"] != 1:
+            return None
+        return {str(name): _entry(values) for name, values in listed["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_tree(repo: Path, commit: str, tree: Mapping[str, TreeEntry]) -> None:
+    """Keep the listing of a commit, in the form that huggingface_hub keeps it in."""
+    files = {}
+    for name, entry in sorted(tree.items()):
+        files[name] = {"size": entry.size, "blob_id": entry.blob_id}
+        if entry.sha256 is not None:
+            files[name] |= {"lfs_sha256": entry.sha256, "lfs_size": entry.size}
+        if entry.xet_hash is not None:
+            files[name]["xet_hash"] = entry.xet_hash
+    text = json.dumps({"format_version": 1, "files": files}, indent=1)
+    _note(repo / "trees" / f"{commit}.json", text)
+
+
+def write_ref(repo: Path, revision: str, commit: str) -> None:
+    """Note what `revision` stands for."""
+    _note(repo / "refs" / revision, commit)
+
+
+def write_name(repo: Path, name: str) -> None:
+    """Note that the dataset of a cached repository was asked for as `name`."""
+    _note(repo / NAMES / "--".join(name.split("/")), "")
+
+
+def _note(path: Path, text: str) -> None:
+    """Write a small file, whole or not at all; a read-only cache is left as it is."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
             return
-        ref.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(commit, encoding="utf-8")
-        partial.replace(ref)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
     except OSError:
-        return
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _commits(repo: Path) -> list[str]:
@@ -158,12 +260,12 @@ def _commits(repo: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if is_commit(path.name))
 
 
-def _tree(path: Path) -> dict[str, int | None] | None:
-    """Return the listing that huggingface_hub (2 and later) kept of a commit, or None."""
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
-        if listed["format_version"] != 1:
-            return None
-        return {str(name): int(entry["size"]) for name, entry in listed["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+def _entry(values: Mapping[str, Any]) -> TreeEntry:
+    large = values.get("lfs_sha256")
+    xet = values.get("xet_hash")
+    return TreeEntry(
+        int(values["size"]),
+        str(values["blob_id"]),
+        None if large is None else str(large),
+        None if xet is None else str(xet),
+    )

@@ -13,5 +13,9 @@ class HubAccessError(UnknownDatasetError, PermissionError):
     """The dataset exists, but this token (or no token) may not read it."""
 
 
+class CacheWriteError(DataraxError, OSError):
+    """The cache folder is full, would be, or cannot be written."""
+
+
 class SplitNotCachedError(UnknownSplitError, CacheMissError):
     """A split that no cached file holds, in a cache that does not say what the dataset holds."""

@@ -1,50 +1,72 @@
 """The Hub over the network, through huggingface_hub; its errors in datarax's words.
 
 The endpoint, the cache and the token are read when a `Hub` is made, not when a module is imported.
+What may pass is asked again, as `retry` has it.
 """
 
 from __future__ import annotations
 
-import glob
 import os
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.errors import (
     DisabledRepoError,
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
-    LocalEntryNotFoundError,
+    LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, by its docs
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, by its docs
+    build_hf_headers,
+    hf_raise_for_status,
+)
 
 from datarax.errors import DataraxError, UnknownDatasetError, nearest
-from datarax_hf.cache import Snapshot, hub_cache, repo_folder, write_ref
+from datarax_hf.cache import (
+    Snapshot,
+    TreeEntry,
+    hub_cache,
+    is_commit,
+    read_tree,
+    repo_folder,
+    write_name,
+    write_ref,
+    write_tree,
+)
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.download import Server, download
 from datarax_hf.errors import HubAccessError, HubConnectionError
-from datarax_hf.names import CANONICAL
+from datarax_hf.names import CANONICAL, is_dataset_name
+from datarax_hf.retry import HTTP_ERROR, Patience, asked_too_long, persist, told
 
-_HTTP_ERROR = HfHubHTTPError.__bases__[0]
-"""The HTTP library's base class: httpx's or httpx2's, as huggingface_hub's version has it."""
-
-_NETWORK = (_HTTP_ERROR, ConnectionError, TimeoutError, LocalEntryNotFoundError)
 _TIMEOUT = 30.0
 
 
 class Hub:
-    """One Hub, as the environment and the config name it."""
+    """One Hub, as the environment and the config name it.
 
-    def __init__(self, config: HFSourceConfig) -> None:
+    Args:
+        config: Names the cache and the token.
+        brief: Whether to give up soon when a revision is looked up, since the cache can serve.
+    """
+
+    def __init__(self, config: HFSourceConfig, *, brief: bool = False) -> None:
         self._endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
         self._token = config.token
         self._cache = hub_cache(config.cache_dir)
+        self._patience = Patience.from_environment()
+        self._look_up_patience = self._patience.brief() if brief else self._patience
+        with self._told(config.name, ""):
+            headers = build_hf_headers(token=self._token)
+        self.server = Server(self._endpoint, headers, self._token, self._patience)
 
     def look_up(self, name: str, revision: str) -> Snapshot:
         """Return the commit that `revision` is now, with its listing; nothing is downloaded.
@@ -55,33 +77,96 @@ class Hub:
         """
         api = HfApi(endpoint=self._endpoint, token=self._token)
         with self._told(name, revision):
-            info = api.dataset_info(name, revision=revision, timeout=_TIMEOUT)
+            info = persist(
+                lambda: api.dataset_info(name, revision=revision, timeout=_TIMEOUT),
+                self._look_up_patience,
+                name,
+            )
         if info.sha is None or info.siblings is None:
             raise HubConnectionError(
                 f"{self._endpoint} answered for the dataset {name!r} without a commit or a listing"
             )
-        folder = repo_folder(self._cache, info.id) / "snapshots" / info.sha
+        if not is_commit(info.sha) or not is_dataset_name(info.id):
+            raise HubConnectionError(
+                f"{self._endpoint} answered for the dataset {name!r} with the name {info.id!r} and "
+                f"the commit {info.sha!r}, of which one cannot be"
+            )
+        repo = repo_folder(self._cache, info.id)
         files = {sibling.rfilename: sibling.size for sibling in info.siblings}
+        if info.id != name and repo.is_dir():
+            write_name(repo, name)
+        folder = repo / "snapshots" / info.sha
         return Snapshot(info.id, revision, info.sha, folder, files, complete=True)
 
-    def fetch(self, snapshot: Snapshot, names: Sequence[str]) -> None:
-        """Download files of a snapshot into the cache; those that are there stay."""
-        with self._told(snapshot.dataset, snapshot.revision):
-            snapshot_download(
-                snapshot.dataset,
-                repo_type="dataset",
-                revision=snapshot.commit,
-                allow_patterns=[glob.escape(name) for name in names],
-                cache_dir=self._cache,
-                endpoint=self._endpoint,
-                token=self._token,
-                tqdm_class=_Bar,
-            )
+    def listed(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot with the size and the hash that the Hub publishes for each file."""
+        tree = self._tree(snapshot)
+        return replace(
+            snapshot,
+            files={**snapshot.files, **{name: entry.size for name, entry in tree.items()}},
+            hashes={name: entry.hash for name, entry in tree.items()},
+        )
 
-    def remember(self, snapshot: Snapshot) -> None:
-        """Note in the cache what the revision stands for, so that it is found offline."""
+    def fetch(self, snapshot: Snapshot, names: Sequence[str]) -> None:
+        """Download files of a snapshot into the cache; those that are there stay.
+
+        Raises:
+            UnknownDatasetError: If the Hub does not have a file, or gives no access to it.
+            HubConnectionError: If the Hub cannot be asked.
+            CorruptDataError: If it sends other bytes than it lists.
+            CacheWriteError: If the cache is full or cannot be written.
+        """
+        tree = self._tree(snapshot)
+        absent = [name for name in names if name not in tree]
+        if absent:
+            raise UnknownDatasetError(
+                f"{self._endpoint} has no file {absent[0]!r} in {snapshot.dataset!r} at "
+                f"{snapshot.commit}"
+            )
+        with self._told(snapshot.dataset, snapshot.revision):
+            download(self.server, snapshot, {name: tree[name] for name in names})
+
+    def remember(self, snapshot: Snapshot, *, asked: str) -> None:
+        """Note in the cache what the revision stands for and what the dataset was asked for as."""
+        repo = snapshot.folder.parents[1]
         if snapshot.revision != snapshot.commit:
-            write_ref(snapshot.folder.parents[1], snapshot.revision, snapshot.commit)
+            write_ref(repo, snapshot.revision, snapshot.commit)
+        if asked != snapshot.dataset:
+            write_name(repo, asked)
+
+    def telling(self, snapshot: Snapshot) -> AbstractContextManager[None]:
+        """Return a context in which the client's errors become those of datarax."""
+        return self._told(snapshot.dataset, snapshot.revision)
+
+    def _tree(self, snapshot: Snapshot) -> dict[str, TreeEntry]:
+        """Return the listing of a commit, which the cache keeps."""
+        repo = snapshot.folder.parents[1]
+        kept = read_tree(repo, snapshot.commit)
+        if kept is not None:
+            return kept
+        tree: dict[str, TreeEntry] = {}
+        page: str | None = (
+            f"{self._endpoint}/api/datasets/{snapshot.dataset}/tree/{quote(snapshot.commit)}"
+            "?recursive=true&expand=false"
+        )
+        with self._told(snapshot.dataset, snapshot.revision):
+            while page is not None:
+                listed, page = self._page(page, snapshot.dataset)
+                for entry in listed:
+                    if entry.get("type") == "file":
+                        tree[str(entry["path"])] = _tree_entry(entry)
+        write_tree(repo, snapshot.commit, tree)
+        return tree
+
+    def _page(self, url: str, dataset: str) -> tuple[list[dict[str, Any]], str | None]:
+        def ask() -> Any:
+            response = get_session().get(url, headers=self.server.headers, timeout=_TIMEOUT)
+            hf_raise_for_status(response)
+            return response
+
+        response = persist(ask, self._patience, dataset)
+        further = response.links.get("next", {}).get("url")
+        return response.json(), further
 
     @contextmanager
     def _told(self, name: str, revision: str) -> Iterator[None]:
@@ -98,20 +183,27 @@ class Hub:
     def _in_our_words(self, error: BaseException, name: str, revision: str) -> Exception | None:
         """Return the datarax error for one of the client's, or None for what is not the Hub's."""
         hub = self._endpoint
-        if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
-            return self._in_our_words(error.__cause__, name, revision)
         match error:
+            case LocalTokenNotFoundError():
+                return HubAccessError(
+                    f"token=True, and no token was found for the dataset {name!r}; log in by "
+                    "'hf auth login', set HF_TOKEN, or give the token itself"
+                )
             case GatedRepoError():
                 return HubAccessError(
-                    f"the dataset {name!r} is gated; ask for access at {hub}/datasets/{name}, "
-                    "then log in by 'hf auth login', or give token="
+                    f"the dataset {name!r} is gated, and {self._token_used()} has no access; ask "
+                    f"for it at {hub}/datasets/{name}, then log in by 'hf auth login', or give "
+                    "token="
                 )
             case DisabledRepoError():
-                return HubAccessError(f"the dataset {name!r} has been disabled by {hub}")
+                return HubAccessError(
+                    f"the dataset {name!r} has been disabled by {hub}, and no token opens it; a "
+                    "copy in a cache can still be read with local_files_only=True"
+                )
             case RepositoryNotFoundError():
                 return UnknownDatasetError(
-                    f"{hub} has no dataset {name!r}, or it is private and this token may not see "
-                    f"it ('hf auth login', or token=).{nearest(name, _known(name))}"
+                    f"{hub} has no dataset {name!r}, or it is private and {self._token_used()} may "
+                    f"not see it ('hf auth login', or token=).{nearest(name, _known(name))}"
                 )
             case RevisionNotFoundError():
                 return UnknownDatasetError(
@@ -120,7 +212,7 @@ class Hub:
                 )
             case HfHubHTTPError() if error.response.status_code in {401, 403}:
                 return HubAccessError(
-                    f"{hub} refuses the dataset {name!r} to this token "
+                    f"{hub} refuses the dataset {name!r} to {self._token_used()} "
                     f"(HTTP {error.response.status_code}{_said(error)}); check it by "
                     "'hf auth whoami', or give token=False where the dataset is public"
                 )
@@ -134,29 +226,37 @@ class Hub:
                     f"{name!r}; start Python without it, or pass local_files_only=True."
                 )
             case HfHubHTTPError():
+                seconds = asked_too_long(error)
+                later = "later" if seconds is None else f"in {seconds:.0f} s, as it asks"
                 return HubConnectionError(
                     f"{hub} answered HTTP {error.response.status_code}{_said(error)} for the "
-                    f"dataset {name!r}; try again later, or pass local_files_only=True to read "
+                    f"dataset {name!r}; try again {later}, or pass local_files_only=True to read "
                     "what is cached."
                 )
-        if isinstance(
-            error, _HTTP_ERROR | ConnectionError | TimeoutError | LocalEntryNotFoundError
-        ):
+        if isinstance(error, HTTP_ERROR | ConnectionError | TimeoutError):
             return HubConnectionError(
-                f"{hub} cannot be reached for the dataset {name!r} "
-                f"({type(error).__name__}: {error}); check the network, or pass "
-                "local_files_only=True to read what is cached."
+                f"{hub} cannot be reached for the dataset {name!r} ({told(error)}); check the "
+                "network, or pass local_files_only=True to read what is cached."
             )
         return None
 
+    def _token_used(self) -> str:
+        """Return words for the token that requests carry, and where it comes from."""
+        if "authorization" not in self.server.headers:
+            return "a request without a token"
+        if isinstance(self._token, str):
+            return "the token of token="
+        for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+            if os.environ.get(variable):
+                return f"the token of {variable}"
+        return f"the token in {constants.HF_TOKEN_PATH}"
 
-class _Bar(tqdm):
-    """The client's progress bar on a terminal; silent elsewhere."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        if not sys.stderr.isatty():
-            options["disable"] = True
-        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # tqdm has no types
+def _tree_entry(entry: dict[str, Any]) -> TreeEntry:
+    large = entry.get("lfs") or {}
+    return TreeEntry(
+        int(entry["size"]), str(entry["oid"]), large.get("oid"), entry.get("xetHash") or None
+    )
 
 
 def _known(name: str) -> tuple[str, ...]:

@@ -54,14 +54,13 @@ def locate(config: HFSourceConfig) -> Plan:
             return _cached(config)
     from datarax_hf.hub import Hub
 
-    hub = Hub(config)
+    spare = _spare(config)
     try:
-        return _fetched(hub, config)
+        return _fetched(Hub(config, brief=spare is not None), config)
     except HubConnectionError as error:
-        try:
-            plan = _cached(config)
-        except DataraxError:
-            raise error from error.__cause__
+        plan = spare or _spare(config)
+        if plan is None:
+            raise
         note = f"{error} The cached commit {plan.snapshot.commit} is read instead."
         warnings.warn(f"hf:{config.name}: {note}", stacklevel=2)
         return replace(plan, notes=(*plan.notes, note))
@@ -99,6 +98,14 @@ def _cached(config: HFSourceConfig) -> Plan:
     if first is None:
         raise AssertionError("a cached snapshot is never without contents")
     raise first
+
+
+def _spare(config: HFSourceConfig) -> Plan | None:
+    """Return the plan that the cache can serve in full, or None."""
+    try:
+        return _cached(config)
+    except DataraxError:
+        return None
 
 
 def _is_whole(contents: Contents, config: HFSourceConfig) -> bool:
@@ -175,7 +182,7 @@ def _fetched(hub: Hub, config: HFSourceConfig) -> Plan:
         if other is not None:
             return other
         hub.fetch(plan.snapshot, plan.lacking())
-    hub.remember(plan.snapshot)
+    hub.remember(plan.snapshot, asked=config.name)
     lacking = plan.lacking()
     if lacking:
         command = fetch_command(plan.snapshot.dataset, plan.snapshot.commit)

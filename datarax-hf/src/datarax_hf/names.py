@@ -6,6 +6,7 @@ nobody can be asked, so the redirects that are known for certain stand here.
 
 from __future__ import annotations
 
+import os
 import re
 
 CANONICAL = {
@@ -54,6 +55,7 @@ CANONICAL = {
 """Short names of well-known datasets and what they are called today."""
 
 _SHORT = {canonical: short for short, canonical in CANONICAL.items()}
+_DRIVE = re.compile(r"[A-Za-z]:")
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 
 
@@ -66,6 +68,20 @@ def aliases(name: str) -> tuple[str, ...]:
     """Return the names that a cache may keep the dataset under, the one asked for first."""
     others = (CANONICAL.get(name), _SHORT.get(name))
     return (name, *(other for other in others if other is not None))
+
+
+def stays_inside(path: str) -> bool:
+    """Return whether a file's path in a repository cannot lead out of the repository's folder.
+
+    An absolute path, a drive, a UNC path, a backslash or a part '..' can.
+    """
+    parts = path.split("/")
+    forbidden = "\\\0:" if os.name == "nt" else "\\\0"
+    return (
+        not any(part in {"", ".", ".."} for part in parts)
+        and not set(path) & set(forbidden)
+        and _DRIVE.match(path) is None
+    )
 
 
 def is_local(name: str) -> bool:
