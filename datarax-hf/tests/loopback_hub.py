@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
+import struct
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 
 @dataclass
@@ -21,14 +24,48 @@ class Repo:
     token: str | None = None
 
 
+@dataclass
+class Fault:
+    """What goes wrong with the next `times` answers to GETs whose path holds `where`.
+
+    `status` is answered instead; `flip` is a byte of the body that is damaged; `more` is sent
+    after the body; after `cut` bytes of the body the connection ends, by a reset where `reset` is
+    true, once `hold` is set where there is one; `stall` is the seconds before the answer.
+    """
+
+    where: str
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    reset: bool = False
+    hold: threading.Event | None = None
+    flip: int | None = None
+    more: bytes = b""
+    stall: float = 0
+    times: int = 1
+
+
 class LoopbackHub:
-    """Serves repositories; `requests` holds (method, path) of each request."""
+    """Serves repositories; `requests` holds (method, path) of each request.
+
+    `ranges` holds (path, Range header) of each file that was asked for, and `tokens` the
+    Authorization headers; parquet files are large ones, which `elsewhere` makes come from a host
+    of another name, as a content network's.
+    """
 
     def __init__(self):
         self.repos: dict[str, Repo] = {}
         self.redirects: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
         self.failing: int | None = None
+        self.failing_headers: dict[str, str] = {}
+        self.faults: list[Fault] = []
+        self.ranges: list[tuple[str, str | None]] = []
+        self.tokens: list[tuple[str, str, str | None]] = []
+        self.elsewhere = False
+        self.xet = False
+        self.page = 1000
+        self.lock = threading.Lock()
         hub = self
 
         class Handler(_Handler):
@@ -63,6 +100,19 @@ class LoopbackHub:
             repo.refs[ref] = commit
         return commit
 
+    def fault(self, where, **what):
+        """Let something go wrong with the next answer whose path holds `where`."""
+        self.faults.append(Fault(where, **what))
+
+    def next_fault(self, path):
+        """Return the fault of this answer, counted, or None."""
+        with self.lock:
+            for fault in self.faults:
+                if fault.times > 0 and fault.where in path:
+                    fault.times -= 1
+                    return fault
+        return None
+
     def downloads(self):
         """Return the paths of files whose bytes were asked for, the card left out."""
         return [
@@ -88,10 +138,20 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self):
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append((self.command, path))
+        self.hub.tokens.append((path, self.headers["Host"], self.headers["Authorization"]))
+        self.fault = self.hub.next_fault(path) if self.command == "GET" else None
         if path == "/api/agent-harnesses":
             return self._send(200, b'{"harnesses": []}')
         if self.hub.failing is not None:
-            return self._send(self.hub.failing, b'{"error": "too busy"}')
+            return self._send(
+                self.hub.failing, b'{"error": "too busy"}', **self.hub.failing_headers
+            )
+        if self.fault is not None:
+            time.sleep(self.fault.stall)
+            if self.fault.status is not None:
+                status, headers = self.fault.status, self.fault.headers
+                self.fault = None
+                return self._send(status, b'{"error": "too busy"}', **headers)
         for old, new in self.hub.redirects.items():
             for stem in ("/api/datasets/", "/datasets/"):
                 start = stem + old
@@ -99,6 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
                     return self._send(307, b"", Location=stem + new + self.path[len(start) :])
         if path.startswith("/api/datasets/"):
             return self._api(path.removeprefix("/api/datasets/"))
+        if path.startswith("/content/"):
+            return self._content(path.removeprefix("/content/"))
         if path.startswith("/datasets/") and "/resolve/" in path:
             return self._resolve(*path.removeprefix("/datasets/").split("/resolve/", 1))
         return self._refuse(404, "EntryNotFound", "no such page")
@@ -129,11 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         files = repo.commits[commit]
         if verb == "tree":
-            listing = [
-                {"type": "file", "path": name, "size": len(data), "oid": _oid(data)}
-                for name, data in sorted(files.items())
-            ]
-            return self._send(200, json.dumps(listing).encode())
+            return self._tree(files)
         info = {
             "id": dataset,
             "sha": commit,
@@ -144,6 +202,34 @@ class _Handler(BaseHTTPRequestHandler):
             "siblings": [{"rfilename": name} for name in sorted(files)],
         }
         return self._send(200, json.dumps(info).encode())
+
+    def _tree(self, files):
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        start = int(query.get("cursor", 0))
+        names = sorted(files)
+        listing = []
+        for name in names[start : start + self.hub.page]:
+            data = files[name]
+            entry = {"type": "file", "path": name, "size": len(data), "oid": _oid(data)}
+            if _is_large(name):
+                entry["lfs"] = {"oid": _etag(name, data), "size": len(data), "pointerSize": 130}
+                if self.hub.xet:
+                    entry["xetHash"] = "0" * 64
+            listing.append(entry)
+        headers = {}
+        if start + self.hub.page < len(names):
+            query["cursor"] = str(start + self.hub.page)
+            path = urlsplit(self.path).path
+            headers["Link"] = f'<{self.hub.endpoint}{path}?{urlencode(query)}>; rel="next"'
+        return self._send(200, json.dumps(listing).encode(), **headers)
+
+    def _content(self, etag):
+        for repo in self.hub.repos.values():
+            for files in repo.commits.values():
+                for name, data in files.items():
+                    if _etag(name, data) == etag:
+                        return self._bytes(data, {"Accept-Ranges": "bytes"})
+        return self._refuse(404, "EntryNotFound", "no such content")
 
     def _resolve(self, dataset, rest):
         repo = self._repo(dataset)
@@ -160,20 +246,34 @@ class _Handler(BaseHTTPRequestHandler):
         data = repo.commits[commit].get(rest.removeprefix(f"{revision}/"))
         if data is None:
             return self._refuse(404, "EntryNotFound", "no such file", {"X-Repo-Commit": commit})
+        name = rest.removeprefix(f"{revision}/")
+        etag = _etag(name, data)
         headers = {
-            "ETag": f'"{_oid(data)}"',
+            "ETag": f'"{etag}"',
             "X-Repo-Commit": commit,
-            "X-Linked-Etag": f'"{_oid(data)}"',
+            "X-Linked-Etag": f'"{etag}"',
             "X-Linked-Size": str(len(data)),
             "Accept-Ranges": "bytes",
         }
+        if self.command == "GET":
+            self.hub.ranges.append((name, self.headers.get("Range")))
+        if self.hub.elsewhere and _is_large(name):
+            port = self.hub.endpoint.rsplit(":", 1)[1]
+            location = f"http://localhost:{port}/content/{etag}"
+            return self._send(302, b"", Location=location, **headers)
+        return self._bytes(data, headers)
+
+    def _bytes(self, data, headers):
         wanted = self.headers.get("Range")
-        if wanted is not None and self.command == "GET":
-            first, _, last = wanted.removeprefix("bytes=").partition("-")
-            stop = int(last) + 1 if last else len(data)
-            headers["Content-Range"] = f"bytes {first}-{stop - 1}/{len(data)}"
-            return self._send(206, data[int(first) : stop], **headers)
-        return self._send(200, data, **headers)
+        if wanted is None or self.command != "GET":
+            return self._send(200, data, **headers)
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        start = int(first) if first else max(len(data) - int(last), 0)
+        stop = min(int(last) + 1, len(data)) if first and last else len(data)
+        if start >= len(data):
+            return self._send(416, b"", **{"Content-Range": f"bytes */{len(data)}"})
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
+        return self._send(206, data[start:stop], **headers)
 
     def _commit(self, repo, revision):
         commit = repo.refs.get(revision, revision)
@@ -184,19 +284,51 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status, code, message, headers=None):
         body = json.dumps({"error": message}).encode()
-        self._send(
+        return self._send(
             status, body, **{"X-Error-Code": code, "X-Error-Message": message, **(headers or {})}
         )
 
     def _send(self, status, body, **headers):
+        fault, self.fault = self.fault, None
+        if fault is not None:
+            body = _damaged(body, fault)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command == "HEAD":
+            return
+        if fault is None or fault.cut is None:
             self.wfile.write(body)
+            return
+        self.wfile.write(body[: fault.cut])
+        self.wfile.flush()
+        if fault.hold is not None:
+            fault.hold.wait(30)
+        if fault.reset:
+            # What was sent is read before the reset only if it has time to arrive.
+            time.sleep(0.05)
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close_connection = True
+        self.connection.close()
+
+
+def _damaged(body, fault):
+    body = bytearray(body + fault.more)
+    if fault.flip is not None:
+        body[fault.flip] ^= 0xFF
+    return bytes(body)
+
+
+def _is_large(name):
+    return name.endswith(".parquet")
+
+
+def _etag(name, data):
+    return hashlib.sha256(data).hexdigest() if _is_large(name) else _oid(data)
 
 
 def _oid(data):
