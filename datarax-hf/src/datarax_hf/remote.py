@@ -1,0 +1,202 @@
+"""Files of one commit on the Hub, read by byte ranges; nothing of them is written to disk.
+
+Ranges are asked for ahead of time and awaited when they are needed. The commit stands in each
+address, so that what a stream reads cannot change under it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+import pyarrow as pa
+
+from datarax.errors import SourceClosedError, UnknownDatasetError
+from datarax_hf.cache import Snapshot
+from datarax_hf.config import HFSourceConfig
+from datarax_hf.hub import Hub
+from datarax_hf.remote_wire import Wire
+
+GAP_BYTES = 32 * 2**10
+"""Ranges that lie no further apart than this are asked for as one."""
+
+REQUEST_BYTES = 16 * 2**20
+"""A longer range is asked for in parts, several at once."""
+
+FIRST_CHUNK_BYTES = 2**20
+CHUNK_BYTES = 4 * 2**20
+CHUNKS_AHEAD = 3
+
+
+class Remote:
+    """The files of a snapshot that lie on the Hub.
+
+    Picklable: the connection is dropped and made anew.
+
+    Args:
+        snapshot: The commit.
+        config: Whose token is used.
+    """
+
+    def __init__(self, snapshot: Snapshot, config: HFSourceConfig) -> None:
+        self._config = config
+        self._hub = Hub(config)
+        self._snapshot = self._hub.listed(snapshot)
+        self._wire = self._new_wire()
+
+    def size(self, name: str) -> int:
+        """Return the bytes of a file, as the Hub lists it."""
+        size = self._snapshot.files.get(name)
+        if size is None:
+            raise UnknownDatasetError(
+                f"hf:{self._snapshot.dataset}: the Hub lists no file {name!r} with its size at "
+                f"{self._snapshot.commit}; load it with mode='lazy', which downloads it"
+            )
+        return size
+
+    def ask(self, name: str, begin: int, end: int) -> Future[bytearray]:
+        """Ask for bytes [begin, end) of a file."""
+        return self._wire.read(self.url(name), begin, end)
+
+    def await_(self, name: str, answer: Future[bytearray]) -> bytearray:
+        """Return what was asked for once it has come.
+
+        Raises:
+            SourceClosedError: If `close` was called, by this thread or another.
+            HubConnectionError: If it does not come, try after try.
+            UnknownDatasetError: If the Hub refuses it.
+        """
+        try:
+            with self._hub.telling(self._snapshot):
+                return answer.result()
+        except CancelledError:
+            raise SourceClosedError(
+                f"hf:{self._snapshot.dataset}: closed while {name!r} was read from the Hub; load "
+                "it again"
+            ) from None
+
+    def open(self, name: str, ranges: Iterable[tuple[int, int]]) -> RemoteFile:
+        """Ask for ranges of a file, coalesced, and return the file over what comes."""
+        parts = [
+            (begin, self.ask(name, begin, end))
+            for begin, end in split(coalesced(ranges), REQUEST_BYTES)
+        ]
+        return RemoteFile(self, name, parts)
+
+    def chunks(self, name: str) -> Iterator[bytearray]:
+        """Yield a file from its beginning on, in chunks of which some are asked for ahead."""
+        size = self.size(name)
+        first = min(size, FIRST_CHUNK_BYTES)
+        places = deque(split([(0, first), (first, size)], CHUNK_BYTES))
+        asked: deque[Future[bytearray]] = deque()
+        try:
+            while places or asked:
+                while places and len(asked) < CHUNKS_AHEAD:
+                    asked.append(self.ask(name, *places.popleft()))
+                yield self.await_(name, asked.popleft())
+        finally:
+            for answer in asked:
+                answer.cancel()
+
+    def url(self, name: str) -> str:
+        """Return the address of a file, its commit in it."""
+        return self._hub.server.url(self._snapshot, name)
+
+    def close(self) -> None:
+        """End every request, wherever it waits."""
+        self._wire.close()
+
+    def _new_wire(self) -> Wire:
+        return Wire(self._hub.server.headers, self._hub.server.endpoint)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"snapshot": self._snapshot, "config": self._config}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # a connection of its own
+
+
+class RemoteFile(io.RawIOBase):
+    """A file of which some ranges were asked for; others are fetched when they are read.
+
+    Closing it ends the requests that still run.
+    """
+
+    def __init__(
+        self, remote: Remote, name: str, parts: Sequence[tuple[int, Future[bytearray]]]
+    ) -> None:
+        super().__init__()
+        self._remote = remote
+        self._name = name
+        self._asked = deque(parts)
+        self._held: list[tuple[int, bytearray]] = []
+        self._place = 0
+        self._size = remote.size(name)
+
+    def arrow(self) -> pa.PythonFile:
+        """Wait for the ranges and return the file for Arrow to read."""
+        while self._asked:
+            begin, answer = self._asked[0]
+            self._held.append((begin, self._remote.await_(self._name, answer)))
+            self._asked.popleft()
+        return pa.PythonFile(self, mode="r")
+
+    def read(self, count: int = -1) -> bytes:
+        """Return up to `count` bytes from the current place on; all that are left if negative."""
+        end = self._size if count < 0 else min(self._place + count, self._size)
+        begin, self._place = self._place, max(self._place, end)
+        pieces: list[memoryview] = []
+        for first, data in self._held:
+            if first <= begin < min(end, first + len(data)):
+                stop = min(end, first + len(data))
+                pieces.append(memoryview(data)[begin - first : stop - first])
+                begin = stop
+        if begin < end:
+            answer = self._remote.ask(self._name, begin, end)
+            pieces.append(memoryview(self._remote.await_(self._name, answer)))
+        return b"".join(pieces)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a place, and return it."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = start + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            for _, answer in self._asked:
+                answer.cancel()
+            self._held = []
+        super().close()
+
+
+def coalesced(ranges: Iterable[tuple[int, int]], gap: int = GAP_BYTES) -> list[tuple[int, int]]:
+    """Return ranges in order, those that overlap or lie within `gap` of each other as one."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(ranges):
+        if joined and begin - joined[-1][1] <= gap:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return joined
+
+
+def split(ranges: Iterable[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """Return ranges cut into parts of `most` bytes, the last part of each smaller."""
+    return [
+        (place, min(place + most, end))
+        for begin, end in ranges
+        for place in range(begin, end, most)
+    ]

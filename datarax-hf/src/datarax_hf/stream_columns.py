@@ -1,0 +1,116 @@
+"""What becomes of the columns of a stream, before any record is read.
+
+A stream sees each record once, so nothing is settled by looking at all of them: images are arrays
+only where the options give them one form, and integers and floats are unless a footer tells of
+nulls. What then turns out otherwise is an error, never another shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from datarax.errors import CorruptDataError, listing
+from datarax.sources import Field
+from datarax_hf.columns import ArrayColumn, Column, ImageColumn, ObjectColumn, SequenceColumn
+from datarax_hf.features import Features, Kind, describe, plain_type, read_features
+from datarax_hf.images import ImageDecoder, ImageForm, is_image
+
+Nulls = Callable[[str], int | None]
+UNSEEN = (
+    "a stream does not look at its images beforehand; image_mode= and image_size= together give "
+    "them one form"
+)
+_PLAIN = {"sequence": SequenceColumn, "object": ObjectColumn}
+
+
+def stream_columns(
+    schema: pa.Schema, features: Features | None, decoder: ImageDecoder, nulls: Nulls
+) -> dict[str, Column]:
+    """Return how each column of a schema is read.
+
+    Args:
+        schema: The stored columns.
+        features: What they mean; None leaves it to the Arrow types.
+        decoder: How images become arrays.
+        nulls: Returns the nulls of a column or of a part of one, as far as they are known.
+    """
+    return {
+        name: _column(name, kind, decoder, nulls)
+        for name, kind in describe(schema, features).items()
+    }
+
+
+def converted(column: Column, data: pa.ChunkedArray, where: str) -> Any:
+    """Return all values of some records of a column, as `ColumnReader.read` does."""
+    return column.gather(column.load(data, where), np.arange(len(data)), where)
+
+
+def check_same_columns(
+    dataset: str, first: tuple[str, pa.Schema], other: tuple[str, pa.Schema]
+) -> None:
+    """Raise unless another file has the columns of the first one, in any order.
+
+    Raises:
+        CorruptDataError: If it has others; the text names both files and the columns.
+    """
+    (name, schema), (other_name, other_schema) = first, other
+    stored = {column.name: str(plain_type(column.type)) for column in schema}
+    found = {column.name: str(plain_type(column.type)) for column in other_schema}
+    differ = [
+        f"{column!r} is {stored.get(column, 'lacking')} in {name!r} and "
+        f"{found.get(column, 'lacking')} in {other_name!r}"
+        for column in dict.fromkeys((*stored, *found))
+        if stored.get(column) != found.get(column)
+    ]
+    features = read_features(schema, where=name)
+    other_features = read_features(other_schema, where=other_name)
+    if not differ and features is not None and other_features is not None:
+        theirs = describe(other_schema, other_features)
+        differ = [
+            f"{column!r} has the classes {listing(kind.field.class_names or ())} in {name!r} and "
+            f"{listing(theirs[column].field.class_names or ())} in {other_name!r}"
+            for column, kind in describe(schema, features).items()
+            if kind.field.class_names != theirs[column].field.class_names
+        ]
+    if differ:
+        raise CorruptDataError(
+            f"hf:{dataset}: its files do not have the same columns: {'; '.join(differ)}; read them "
+            "as different splits or configs"
+        )
+
+
+class PerhapsImageColumn(ObjectColumn):
+    """A column of bytes and paths that nothing declares: values that are images are decoded."""
+
+    def gather(self, loaded: pa.ChunkedArray, rows: Any, where: str) -> list[Any]:
+        decoder = ImageDecoder()
+        return [
+            decoder.decode(value["bytes"], lambda: where)
+            if value and value["bytes"] and is_image(value["bytes"])
+            else value
+            for value in super().gather(loaded, rows, where)
+        ]
+
+
+def _column(name: str, kind: Kind, decoder: ImageDecoder, nulls: Nulls) -> Column:
+    if kind.form == "array":
+        count = nulls(name)
+        if count:
+            return ObjectColumn(name, Field.host_only(f"{count} of its values are null"))
+        return ArrayColumn(name, kind.field)
+    if kind.form != "image":
+        return _PLAIN[kind.form](name, kind.field)
+    mode, size = decoder.mode or kind.image_mode, decoder.size
+    own = ImageDecoder(mode, size)
+    if kind.undeclared and (mode is None or size is None):
+        return PerhapsImageColumn(name, Field.host_only(UNSEEN))
+    if mode is None or size is None:
+        return ImageColumn(name, Field.host_only(UNSEEN), own)
+    if nulls(f"{name}.bytes"):
+        return ImageColumn(name, Field.host_only("some of its images are null"), own)
+    form = ImageForm(mode, *size)
+    return ImageColumn(name, Field.array(form.dtype, form.shape), own)

@@ -1,0 +1,114 @@
+"""The files of a stream: those on this machine are read there, the others from the Hub by ranges.
+
+What is read is the same either way; only `remote` knows of a network, and where there is none no
+socket is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datarax.errors import CorruptDataError
+from datarax_hf.remedy import Origin
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from datarax_hf.remote import Remote, RemoteFile
+
+CHUNK_BYTES = 4 * 2**20
+
+
+class StreamFiles:
+    """Files by name, wherever they lie.
+
+    Args:
+        origin: Where they come from, and the folder in which they lie if they are here.
+        remote: The Hub, for those that are not; None where all are.
+    """
+
+    def __init__(self, origin: Origin, remote: Remote | None) -> None:
+        self.origin = origin
+        self._remote = remote
+
+    def tails(self, names: Sequence[str], count: int) -> list[tuple[bytes, int]]:
+        """Return the last `count` bytes of each file and its size; from the Hub several at once."""
+        remote = self._remote
+        asked: dict[str, tuple[int, Future[bytearray]]] = {}
+        try:
+            if remote is not None:
+                for name in names:
+                    if not self._is_here(name):
+                        size = remote.size(name)
+                        asked[name] = size, remote.ask(name, max(0, size - count), size)
+            tails = []
+            for name in names:
+                if remote is not None and name in asked:
+                    size, answer = asked[name]
+                    tails.append((bytes(remote.await_(name, answer)), size))
+                else:
+                    tails.append(_tail(self.origin.folder / name, count))
+        finally:
+            for _, answer in asked.values():
+                answer.cancel()
+        return tails
+
+    def open(self, name: str, ranges: Iterable[tuple[int, int]]) -> Opening:
+        """Begin to read ranges of a file."""
+        if self._remote is None or self._is_here(name):
+            return Opening(self.origin.folder / name)
+        return Opening(self._remote.open(name, ranges))
+
+    def chunks(self, name: str) -> Iterator[bytes | bytearray]:
+        """Yield the bytes of a file from its beginning on, in chunks."""
+        if self._remote is None or self._is_here(name):
+            return _chunks(self.origin.folder / name)
+        return self._remote.chunks(name)
+
+    def damaged(self, name: str, what: str) -> CorruptDataError:
+        """Return the error for a file that cannot be read."""
+        if self._remote is None or self._is_here(name):
+            return self.origin.damaged(name, what)
+        return CorruptDataError(
+            f"hf:{self.origin.dataset}: the file {name!r} {what} ({self._remote.url(name)}); it is "
+            "so on the Hub: tell the owner of the dataset, or give another revision"
+        )
+
+    def close(self) -> None:
+        """End what is still read from the Hub."""
+        if self._remote is not None:
+            self._remote.close()
+
+    def _is_here(self, name: str) -> bool:
+        return (self.origin.folder / name).is_file()
+
+
+class Opening:
+    """A file that is about to be read: its path, or the Hub's answer that is on its way."""
+
+    def __init__(self, source: Path | RemoteFile) -> None:
+        self._source = source
+
+    def arrow(self) -> Any:
+        """Return what Arrow reads, once it is here."""
+        return self._source if isinstance(self._source, Path) else self._source.arrow()
+
+    def close(self) -> None:
+        """End what is still on its way."""
+        if not isinstance(self._source, Path):
+            self._source.close()
+
+
+def _tail(path: Path, count: int) -> tuple[bytes, int]:
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - count))
+        return file.read(), size
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,205 @@
+"""Parquet files as a stream: row groups in order, those that come next asked for ahead.
+
+Of a row group only the columns asked for are read, and of a file only the row groups that hold
+records from the offset on. Nothing is promised that would need the records to be looked at first:
+what becomes of a column follows from the footers, the features and the options.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datarax.errors import DataraxError, listing
+from datarax.sources import Columns, Field
+from datarax_hf.features import Features, read_features
+from datarax_hf.images import ImageDecoder
+from datarax_hf.stream_columns import check_same_columns, converted, stream_columns
+from datarax_hf.stream_files import Opening, StreamFiles
+from datarax_hf.stream_footers import Footer, Footers
+
+PIECE_ROWS = 1024
+RUN_BYTES = 2 * 2**20
+"""Small row groups that follow one another are asked for together, up to this many bytes."""
+
+AHEAD_BYTES = 64 * 2**20
+"""No further run is asked for while this much is on its way; one always is."""
+
+
+class ParquetStream:
+    """Records of parquet files, a shard each, forward only.
+
+    Safe to read from several threads; picklable: connections are made anew.
+
+    Args:
+        names: The files.
+        files: Where they are read.
+        features: What the columns mean, where the first file does not say.
+        decoder: How images become arrays.
+        identity: What a saved state says of the records.
+
+    Raises:
+        CorruptDataError: If a file is no whole parquet file, or the files differ in columns.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        files: StreamFiles,
+        *,
+        features: Features | None,
+        decoder: ImageDecoder,
+        identity: Mapping[str, str],
+    ) -> None:
+        self._names = tuple(names)
+        self._files = files
+        self._identity = dict(identity)
+        self._footers = Footers(self._names, files)
+        self._schema = self._footers.footer(0).schema
+        own = read_features(self._schema, where=self._names[0])
+        self._check_names()
+        for number in range(1, len(self._names)):
+            if self._footers.is_known(number):
+                self._check_same(number)
+        self._columns = stream_columns(self._schema, own or features, decoder, self._footers.nulls)
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        return {name: column.field for name, column in self._columns.items()}
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """The commit as "revision", the "config" and the "split"."""
+        return self._identity
+
+    @property
+    def shards(self) -> Sequence[int | None]:
+        return self._footers
+
+    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
+        """Yield the columns `names` of a file's records from `offset` on."""
+        known = self._footers.is_known(shard)
+        footer = self._footers.footer(shard)
+        if not known:
+            self._check_same(shard)
+        runs = _runs(footer, offset, names)
+        with closing(_opened(runs, self._files, self._names[shard])) as opened:
+            for run, opening in opened:
+                with closing(opening):
+                    for group, skipped in run.groups:
+                        yield from self._group(shard, opening, group, skipped, names)
+
+    def close(self) -> None:
+        """End what is still on its way."""
+        self._files.close()
+
+    def _group(
+        self, shard: int, opening: Opening, group: int, skipped: int, names: Sequence[str]
+    ) -> Iterator[Columns]:
+        name, footer = self._names[shard], self._footers.footer(shard)
+        due = footer.rows[group]
+        row = 0
+        try:
+            with pq.ParquetFile(
+                opening.arrow(), metadata=footer.metadata, pre_buffer=False
+            ) as file:
+                for batch in file.iter_batches(PIECE_ROWS, row_groups=[group], columns=list(names)):
+                    begin, row = row, row + len(batch)
+                    if row > skipped:
+                        kept = batch.slice(max(0, skipped - begin))
+                        first = row - len(kept)
+                        where = f"hf:{self._files.origin.dataset}: file {name!r}, row group {group}"
+                        if first:
+                            where += f", rows from {first} on"
+                        yield self._converted(kept, names, where)
+        except (DataraxError, FileNotFoundError):
+            raise
+        except (pa.ArrowException, OSError) as error:
+            raise self._files.damaged(
+                name, f"cannot be read in its row group {group}: {error}"
+            ) from error
+        if row != due:
+            raise self._files.damaged(
+                name, f"has {row} rows in its row group {group}, not {due} as it says"
+            )
+
+    def _converted(self, batch: pa.RecordBatch, names: Sequence[str], where: str) -> Columns:
+        return {
+            name: converted(self._columns[name], pa.chunked_array([batch.column(name)]), where)
+            for name in names
+        }
+
+    def _check_names(self) -> None:
+        names = self._schema.names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise self._files.damaged(self._names[0], f"has columns twice: {listing(twice)}")
+
+    def _check_same(self, number: int) -> None:
+        other = self._footers.footer(number).schema
+        check_same_columns(
+            self._files.origin.dataset,
+            (self._names[0], self._schema),
+            (self._names[number], other),
+        )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Row groups that are asked for together: which, how many records of each are left out."""
+
+    groups: tuple[tuple[int, int], ...]
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(end - begin for begin, end in self.ranges)
+
+
+def _runs(footer: Footer, offset: int, names: Sequence[str]) -> Iterator[_Run]:
+    """Yield the row groups that hold records from `offset` on, small ones together."""
+    held: list[tuple[int, int, list[tuple[int, int]]]] = []
+    total = 0
+    for group, rows in enumerate(footer.rows):
+        skipped, offset = min(offset, rows), max(0, offset - rows)
+        if skipped == rows:
+            continue
+        ranges = footer.ranges(group, names)
+        size = sum(end - begin for begin, end in ranges)
+        if held and total + size > RUN_BYTES:
+            yield _run(held)
+            held, total = [], 0
+        held.append((group, skipped, ranges))
+        total += size
+    if held:
+        yield _run(held)
+
+
+def _run(held: Sequence[tuple[int, int, list[tuple[int, int]]]]) -> _Run:
+    return _Run(
+        tuple((group, skipped) for group, skipped, _ in held),
+        tuple(place for _, _, ranges in held for place in ranges),
+    )
+
+
+def _opened(runs: Iterator[_Run], files: StreamFiles, name: str) -> Generator[tuple[_Run, Opening]]:
+    """Yield each run with its bytes on their way, and those of the runs that follow it."""
+    ahead: deque[tuple[_Run, Opening]] = deque()
+    try:
+        while True:
+            while len(ahead) < 2 or sum(run.nbytes for run, _ in ahead) < AHEAD_BYTES:
+                run = next(runs, None)
+                if run is None:
+                    break
+                ahead.append((run, files.open(name, run.ranges)))
+            if not ahead:
+                return
+            yield ahead.popleft()
+    finally:
+        for _, opening in ahead:
+            opening.close()
