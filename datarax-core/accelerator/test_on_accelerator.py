@@ -111,4 +111,4 @@ class TestContract(SourceContract):
             for i in range(11)
         ]
         columns = {name: [record[name] for record in records] for name in records[0]}
-        return KnownDataset("memory:", records, options={"data": columns})
+        return KnownDataset("memory:", records, options={"data": columns}, reads_files=False)

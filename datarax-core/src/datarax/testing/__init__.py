@@ -30,6 +30,7 @@ _PARTS = (
     "lifecycle",
     "options",
     "passes",
+    "refusals",
     "resume",
     "streaming",
     "traced",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from datarax.testing.access import AccessContract
 from datarax.testing.edges import EdgesContract
 from datarax.testing.lifecycle import LifecycleContract
 from datarax.testing.options import OptionsContract
 from datarax.testing.passes import PassesContract
-from datarax.testing.pinning import check_deviations
+from datarax.testing.pinning import check_deviations, check_marks
 from datarax.testing.resume import ResumeContract
 from datarax.testing.streaming import StreamingContract
 from datarax.testing.traced import TracedContract
@@ -34,3 +36,9 @@ class SourceContract(
     def __init_subclass__(cls, **words: Any) -> None:
         super().__init_subclass__(**words)
         check_deviations(cls, SourceContract)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Look again as each test is collected: what came after the class, and around it."""
+        check_deviations(type(self), SourceContract)
+        definition: Any = metafunc.definition
+        check_marks(definition.nodeid, (mark.name for mark in definition.iter_markers()))

@@ -14,7 +14,13 @@ from datarax.testing.pinning import capability_of, contract_tests
 
 COLUMNS = ("eager", "lazy", "streaming", "any")
 
-Verdict = Literal["held", "refused", "deviates"]
+Verdict = Literal["held", "refused", "no files", "deviates"]
+REFUSED = "refused"
+OF_FILES = (
+    "test_a_damaged_file_is_an_error_that_names_it",
+    "test_a_miss_names_the_dataset_and_what_is_missing",
+)
+"""What holds of files alone."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,10 @@ class Row:
         promise: What is promised, in words: the name of its test.
         cases: How many tests there are of it, by mode; "any" where it has none.
         verdict: "held"; "refused", where a capability is not declared and the documented error is
-            demanded; "deviates", where the adopter says why it does otherwise.
+            demanded; "no files", where there are none to be missing or damaged; "deviates", where
+            the adopter says why it does otherwise.
         note: The capability that is not declared, or the reason.
+        refused: The modes whose capability is not declared, and which are refused.
     """
 
     part: str
@@ -35,6 +43,7 @@ class Row:
     cases: Mapping[str, int]
     verdict: Verdict
     note: str = ""
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,10 @@ class Matrix:
         for part, rows in itertools.groupby(self.rows, key=lambda row: row.part):
             lines.append(f"| **{part}** |{' |' * (len(COLUMNS) + 1)}")
             for row in rows:
-                cells = [str(row.cases.get(column, "")) for column in COLUMNS]
+                cells = [
+                    REFUSED if column in row.refused else str(row.cases.get(column, ""))
+                    for column in COLUMNS
+                ]
                 said = row.verdict + (f": {row.note}" if row.note else "")
                 lines.append(f"| {row.promise} | {' | '.join(cells)} | {said} |")
         return "\n".join(lines) + "\n"
@@ -78,6 +90,7 @@ class Matrix:
 
 def matrix_of(adopter: type) -> Matrix:
     """Return the matrix of a class that adopts `SourceContract`."""
+    from datarax.testing.base import capability_of_mode
     from datarax.testing.contract import SourceContract
 
     declared = frozenset(getattr(adopter, "capabilities", frozenset()))
@@ -85,15 +98,23 @@ def matrix_of(adopter: type) -> Matrix:
     rows = []
     for name, test in contract_tests(SourceContract).items():
         needed = capability_of(test)
+        part = test.__qualname__.partition(".")[0].removesuffix("Contract").lower()
+        cases = _cases(test, part)
+        refused = tuple(
+            mode for mode in cases if mode != "any" and capability_of_mode(mode) not in declared
+        )
         verdict: Verdict = "held"
         note = ""
         if name in reasons:
             verdict, note = "deviates", reasons[name]
         elif needed is not None and needed not in declared:
             verdict, note = "refused", f"{needed} is not declared"
-        part = test.__qualname__.partition(".")[0].removesuffix("Contract").lower()
+        elif len(refused) == len(cases):
+            verdict, note = "refused", f"{capability_of_mode(refused[0])} is not declared"
+        elif name in OF_FILES and not getattr(adopter, "reads_files", True):
+            verdict = "no files"
         promise = name.removeprefix("test_").replace("_", " ")
-        rows.append(Row(part, promise, _cases(test, part), verdict, note))
+        rows.append(Row(part, promise, cases, verdict, note, refused))
     return Matrix(tuple(sorted(map(str, declared))), tuple(rows))
 
 

@@ -15,12 +15,13 @@ from datarax.errors import (
     UnknownSplitError,
 )
 from datarax.registry.catalogue import CATALOGUE
+from datarax.registry.loading import fetch
 from datarax.registry.plugin import Capability
 from datarax.registry.uri import parse_uri
-from datarax.testing.base import ContractBase, Load, by_mode
-from datarax.testing.known import KnownDataset, check_element
+from datarax.testing.base import ContractBase, Load, by_every_mode, by_mode
+from datarax.testing.known import KnownDataset, check_element, names_a_path
 from datarax.testing.offline import no_network
-from datarax.testing.pinning import needs
+from datarax.testing.refusals import needs
 
 
 class OptionsContract(ContractBase):
@@ -30,21 +31,25 @@ class OptionsContract(ContractBase):
         plugin = CATALOGUE.find(parse_uri(dataset.uri).scheme)
         assert plugin.info.capabilities == self.capabilities
 
-    @by_mode
+    @by_every_mode
     def test_an_unknown_option_is_refused_with_the_nearest_match(
         self, load: Load, mode: str
     ) -> None:
         with pytest.raises(UnknownOptionError, match="Did you mean 'shuffle'"):
             load(mode=mode, shufle=True)
 
-    @by_mode
-    def test_an_unknown_split_is_refused_with_those_that_exist(self, load: Load, mode: str) -> None:
-        with pytest.raises(UnknownSplitError, match="no_such_split"):
-            load(mode=mode, split="no_such_split")
+    @by_every_mode
+    def test_an_unknown_split_is_refused_with_those_that_exist(
+        self, load: Load, dataset: KnownDataset, mode: str
+    ) -> None:
+        for wrong in ("no_such_split", "no_such_split[:1]"):
+            with pytest.raises(UnknownSplitError, match="no_such_split") as caught:
+                load(mode=mode, split=wrong)
+            assert dataset.split_name in str(caught.value), f"lists no split: {caught.value}"
         with pytest.raises(UnknownSplitError, match="position"):
             load(mode=mode, split="train[:10")
 
-    @by_mode
+    @by_every_mode
     def test_an_unknown_field_is_refused_with_those_that_exist(
         self, load: Load, dataset: KnownDataset, mode: str
     ) -> None:
@@ -55,7 +60,7 @@ class OptionsContract(ContractBase):
         with pytest.raises(ValueError, match="exclude each other"):
             load(mode=mode, include_keys=(name,), exclude_keys=(name,))
 
-    @by_mode
+    @by_every_mode
     def test_selected_fields_are_the_only_ones_read(
         self, load: Load, dataset: KnownDataset, mode: str
     ) -> None:
@@ -65,9 +70,12 @@ class OptionsContract(ContractBase):
         for options in ({"include_keys": (name,)}, {"exclude_keys": rest} if rest else {}):
             source = load(mode=mode, **options)
             assert set(source.element_spec()) == {name}
-            assert set(source.get_batch_at(0, 2)) == {name}
-            assert set(source.reader[0]) == {name}
-            check_element(source[0], {name: record[name]}, source.element_spec())
+            check_element(next(source), {name: record[name]}, source.element_spec())
+            assert set(next(source.batches(2))) == {name}
+            if mode != "streaming":
+                assert set(source.get_batch_at(0, 2)) == {name}
+                assert set(source.reader[0]) == {name}
+                check_element(source[0], {name: record[name]}, source.element_spec())
 
     def test_an_option_given_twice_with_different_values_is_refused(
         self, dataset: KnownDataset
@@ -80,7 +88,7 @@ class OptionsContract(ContractBase):
         assert "shuffled" in repr(source)
         source.close()
 
-    @by_mode
+    @by_every_mode
     def test_a_seed_out_of_range_is_refused(self, load: Load, mode: str) -> None:
         for seed in (-1, 2**32):
             with pytest.raises(ValueError, match="seed"):
@@ -111,35 +119,60 @@ class OptionsContract(ContractBase):
         check_element(source[1], dataset.records[1], source.element_spec())
 
     @needs(Capability.SAVE)
-    def test_saving_is_refused_unless_declared(self, load: Load, dataset: KnownDataset) -> None:
-        plugin = CATALOGUE.find(parse_uri(dataset.uri).scheme)
-        assert plugin.implements("save") == (Capability.SAVE in self.capabilities)
-        if Capability.SAVE not in self.capabilities:
-            with pytest.raises(NotImplementedError, match="save"):
-                datarax.save(load(), dataset.uri)
+    def test_what_is_saved_is_loaded_again(self, load: Load, dataset: KnownDataset) -> None:
+        if dataset.target is None:
+            pytest.fail("give KnownDataset(target=(uri, options)), which save may write to")
+        uri, options = dataset.target
+        datarax.save(load(), uri, **options)
+        with datarax.load(uri, **options) as saved:
+            assert len(saved) == len(dataset.records)
+            for index, record in enumerate(dataset.records):
+                check_element(saved[index], record, saved.element_spec())
 
-    @by_mode
+    @by_every_mode
     def test_local_files_only_opens_no_socket(
         self, load: Load, dataset: KnownDataset, mode: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        load(mode="lazy").close()  # where the dataset has to be fetched, it is now
+        load().close()  # where the dataset has to be fetched, it is now
         with no_network():
             source = load(mode=mode, local_files_only=True)
-            check_element(source[0], dataset.records[0], source.element_spec())
+            check_element(next(source), dataset.records[0], source.element_spec())
+            datarax.inspect(dataset.uri, **dataset.options, local_files_only=True)
         monkeypatch.setenv("DATARAX_OFFLINE", "1")
         with no_network():
-            assert len(load(mode=mode)) == len(dataset.records)
+            source = load(mode=mode)
+            check_element(next(source), dataset.records[0], source.element_spec())
 
     @needs(Capability.FETCHES)
-    def test_a_miss_names_the_dataset_and_what_is_missing(self, dataset: KnownDataset) -> None:
-        if dataset.miss is None:
-            assert Capability.FETCHES not in self.capabilities
+    def test_fetch_brings_all_that_is_read_offline(self, load: Load, dataset: KnownDataset) -> None:
+        plugin = CATALOGUE.find(parse_uri(dataset.uri).scheme)
+        if not plugin.implements("fetch"):
+            with pytest.raises(NotImplementedError, match="fetch"):
+                fetch(dataset.uri, **dataset.options)
             return
+        fetched = fetch(dataset.uri, **dataset.options)
+        assert fetched.files, "says of no file that it lies here now"
+        with no_network():
+            source = load(local_files_only=True)
+            for index, record in enumerate(dataset.records):
+                check_element(source[index], record, source.element_spec())
+
+    def test_a_miss_names_the_dataset_and_what_is_missing(self, dataset: KnownDataset) -> None:
+        if not (self.reads_files and dataset.reads_files):
+            assert dataset.miss is None, "miss is given, and reads_files is False"
+            return
+        if dataset.miss is None:
+            pytest.fail(
+                "give KnownDataset(miss=(uri, options)), which names nothing on this machine, or "
+                "say reads_files=False, there or in the contract, where nothing can be missing"
+            )
         uri, options = dataset.miss
         with no_network(), pytest.raises(CacheMissError) as caught:
             datarax.load(uri, **{**options, "local_files_only": True})
         assert isinstance(caught.value, FileNotFoundError)
-        assert "/" in str(caught.value) or "\\" in str(caught.value)
+        text = str(caught.value)
+        assert parse_uri(uri).target in text, f"names no dataset: {text}"
+        assert names_a_path(text, exists=False), f"names no path: {text}"
 
     def test_inspect_tells_records_fields_and_the_plan_without_loading(
         self, dataset: KnownDataset

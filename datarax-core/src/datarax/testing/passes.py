@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from datarax.errors import StalePassError
-from datarax.testing.base import SEED, ContractBase, Load, by_mode, by_order, expected_batch
-from datarax.testing.known import KnownDataset, check_batch
+from datarax.testing.base import (
+    ContractBase,
+    Load,
+    by_every_mode,
+    by_mode,
+    by_order,
+    expected_batch,
+)
+from datarax.testing.known import KnownDataset, check_batch, padded_rows, stacked
 
 SIZE = 3
 EPOCHS = 2
@@ -25,14 +31,14 @@ class PassesContract(ContractBase):
     def test_iteration_delivers_each_epoch_in_order(
         self, load: Load, dataset: KnownDataset, mode: str, shuffle: bool
     ) -> None:
-        source = load(mode=mode, shuffle=shuffle, seed=SEED)
+        source = load(mode=mode, shuffle=shuffle, seed=self.seed)
         spec, size = source.element_spec(), len(dataset.records)
         for epoch in range(EPOCHS):
             elements = list(source)
             assert len(elements) == size
             check_batch(
-                {name: jnp.stack([e[name] for e in elements]) for name in spec},
-                expected_batch(dataset, spec, epoch * size, size, shuffle=shuffle),
+                stacked(elements, spec),
+                expected_batch(dataset, spec, epoch * size, size, seed=self.drawn(shuffle)),
             )
 
     @by_mode
@@ -41,7 +47,7 @@ class PassesContract(ContractBase):
     def test_batches_are_the_same_sequence_and_never_mix_epochs(
         self, load: Load, dataset: KnownDataset, mode: str, shuffle: bool, remainder: str
     ) -> None:
-        source = load(mode=mode, shuffle=shuffle, seed=SEED)
+        source = load(mode=mode, shuffle=shuffle, seed=self.seed)
         spec, size = source.element_spec(), len(dataset.records)
         batches = source.batches(SIZE, epochs=EPOCHS, remainder=remainder)
         expected: list[tuple[int, int]] = []
@@ -54,21 +60,15 @@ class PassesContract(ContractBase):
         delivered = list(batches)
         assert len(delivered) == len(expected)
         for batch, (start, count) in zip(delivered, expected, strict=True):
-            rows = expected_batch(dataset, spec, start, count, shuffle=shuffle)
-            if remainder == "pad":
-                rows = {
-                    name: np.concatenate([r, np.zeros((SIZE - count, *r.shape[1:]), r.dtype)])
-                    for name, r in rows.items()
-                }
-                rows["valid_mask"] = np.arange(SIZE) < count
-            check_batch(batch, rows)
+            rows = expected_batch(dataset, spec, start, count, seed=self.drawn(shuffle))
+            check_batch(batch, padded_rows(rows, SIZE) if remainder == "pad" else rows)
 
     @by_mode
     @by_order
     def test_scan_epoch_runs_the_same_batches_in_compiled_code(
         self, load: Load, dataset: KnownDataset, mode: str, shuffle: bool
     ) -> None:
-        source = load(mode=mode, shuffle=shuffle, seed=SEED)
+        source = load(mode=mode, shuffle=shuffle, seed=self.seed)
         spec, size = source.element_spec(), len(dataset.records)
         for epoch in range(EPOCHS):
             steps, batches = source.scan_epoch(_count_and_keep, 0, batch_size=SIZE)
@@ -76,26 +76,32 @@ class PassesContract(ContractBase):
             for row in range(size // SIZE):
                 check_batch(
                     jax.tree.map(lambda leaf, row=row: leaf[row], batches),
-                    expected_batch(dataset, spec, epoch * size + row * SIZE, SIZE, shuffle=shuffle),
+                    expected_batch(
+                        dataset,
+                        spec,
+                        epoch * size + row * SIZE,
+                        SIZE,
+                        seed=self.drawn(shuffle),
+                    ),
                 )
 
     @by_mode
     def test_epochs_of_plain_loops_follow_one_another(
         self, load: Load, dataset: KnownDataset, mode: str
     ) -> None:
-        source = load(mode=mode, shuffle=True, seed=SEED)
+        source = load(mode=mode, shuffle=True, seed=self.seed)
         spec, size = source.element_spec(), len(dataset.records)
         for epoch in range(3):
             first = next(iter(source.batches(SIZE))) if epoch == 1 else None
             batches = list(source.batches(SIZE, remainder="keep"))
             check_batch(
                 batches[0],
-                expected_batch(dataset, spec, epoch * size, SIZE, shuffle=True),
+                expected_batch(dataset, spec, epoch * size, SIZE, seed=self.seed),
             )
             if first is not None:
                 check_batch(first, {name: np.asarray(leaf) for name, leaf in batches[0].items()})
 
-    @by_mode
+    @by_every_mode
     def test_the_cursor_moves_as_batches_are_delivered(
         self, load: Load, dataset: KnownDataset, mode: str
     ) -> None:
@@ -109,7 +115,7 @@ class PassesContract(ContractBase):
         full = size // SIZE
         assert places == [*[(0, SIZE * (i + 1)) for i in range(full - 1)], (1, 0)]
 
-    @by_mode
+    @by_every_mode
     def test_next_goes_on_with_the_pass_or_begins_one(
         self, load: Load, dataset: KnownDataset, mode: str
     ) -> None:
@@ -118,15 +124,15 @@ class PassesContract(ContractBase):
         iterator = iter(source)
         elements = [next(iterator), next(source), *iterator]
         check_batch(
-            {name: jnp.stack([e[name] for e in elements]) for name in spec},
-            expected_batch(dataset, spec, 0, size, shuffle=False),
+            stacked(elements, spec),
+            expected_batch(dataset, spec, 0, size, seed=None),
         )
         elements = [next(source) for _ in range(size)]
         with pytest.raises(StopIteration):
             next(source)
         assert source.get_state()["cursor"]["epoch"] == 2
 
-    @by_mode
+    @by_every_mode
     def test_a_pass_continued_after_a_newer_one_began_is_an_error(
         self, load: Load, mode: str
     ) -> None:
@@ -140,14 +146,14 @@ class PassesContract(ContractBase):
         with pytest.raises(StalePassError, match="clone"):
             next(stale_batches)
 
-    @by_mode
+    @by_every_mode
     def test_scan_epoch_refuses_to_run_inside_jit(self, load: Load, mode: str) -> None:
         source = load(mode=mode)
         with pytest.raises(RuntimeError, match="get_batch_at"):
             jax.jit(lambda c: source.scan_epoch(_count_and_keep, c, batch_size=SIZE))(0)
         assert source.get_state()["cursor"]["epoch"] == 0
 
-    @by_mode
+    @by_every_mode
     def test_bad_arguments_of_batches_are_refused(self, load: Load, mode: str) -> None:
         source = load(mode=mode)
         refused: list[dict[str, Any]] = [

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from datarax.registry.plugin import Capability
 
-Test = TypeVar("Test", bound=Callable[..., Any])
-
-FIXTURES = ("load", "no_skip")
+FIXTURES = ("load", "no_skip", "pytest_generate_tests")
 SILENT_MARKS = ("skip", "skipif", "xfail")
-
-
-def needs(capability: Capability) -> Callable[[Test], Test]:
-    """Mark a test of what is promised where `capability` is declared, and refused elsewhere."""
-
-    def mark(test: Test) -> Test:
-        test.__dict__["capability"] = capability
-        return test
-
-    return mark
 
 
 def capability_of(test: Any) -> Capability | None:
@@ -65,15 +53,20 @@ def check_deviations(adopter: type, contract: type) -> None:
                 f"{who} says why it deviates from {name} ({reasons[name]!r}), and does not deviate "
                 "from it; strike it from deviations"
             )
-    if adopter.__dict__.get("__test__", True) is not True:
-        raise TypeError(
-            f"{who} sets __test__ to {adopter.__dict__['__test__']!r}: nothing would run"
-        )
-    silent = [mark for mark in _marks(adopter) if mark in SILENT_MARKS]
-    if silent:
-        raise TypeError(f"{who} is marked {silent[0]}: a contract is kept, or it is not adopted")
+    collected = getattr(adopter, "__test__", True)
+    if collected is not True:
+        raise TypeError(f"{who} sets __test__ to {collected!r}: nothing would run")
+    check_marks(who, _marks(adopter))
+
+
+def check_marks(who: str, marks: Iterable[str]) -> None:
+    """Raise TypeError where a mark would keep tests of the contract from counting."""
+    for mark in marks:
+        if mark in SILENT_MARKS:
+            raise TypeError(f"{who} is marked {mark}: a contract is kept, or it is not adopted")
 
 
 def _marks(adopter: type) -> Iterable[str]:
-    marks = adopter.__dict__.get("pytestmark", ())
-    return [mark.name for mark in (marks if isinstance(marks, list | tuple) else [marks])]
+    for part in adopter.__mro__:
+        marks = vars(part).get("pytestmark", ())
+        yield from (mark.name for mark in (marks if isinstance(marks, list | tuple) else [marks]))

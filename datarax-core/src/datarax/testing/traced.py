@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from datarax.testing.base import SEED, ContractBase, Load, by_mode, by_order, expected_batch
+from datarax.registry.plugin import Capability
+from datarax.testing.base import ContractBase, Load, by_mode, by_order, expected_batch
 from datarax.testing.known import KnownDataset, check_batch
+from datarax.testing.refusals import needs
 
 SIZE = 3
 
@@ -20,33 +22,40 @@ class TracedContract(ContractBase):
     """Promises of `get_batch_at` inside compiled code."""
 
     @by_mode
+    @needs(Capability.TRACED_ACCESS)
     @by_order
     def test_a_traced_start_gives_the_same_batch_under_jit(
         self, load: Load, dataset: KnownDataset, mode: str, shuffle: bool
     ) -> None:
-        source = load(mode=mode, shuffle=shuffle, seed=SEED)
+        source = load(mode=mode, shuffle=shuffle, seed=self.seed)
         read = jax.jit(lambda start: source.get_batch_at(start, SIZE))
         for start in (0, len(dataset.records) - 1, 2**31 - 1):
             check_batch(
                 read(jnp.int32(start)),
-                expected_batch(dataset, source.element_spec(), start, SIZE, shuffle=shuffle),
+                expected_batch(
+                    dataset, source.element_spec(), start, SIZE, seed=self.drawn(shuffle)
+                ),
             )
 
     @by_mode
+    @needs(Capability.TRACED_ACCESS)
     @by_order
     def test_vmap_over_start_gives_a_batch_for_each(
         self, load: Load, dataset: KnownDataset, mode: str, shuffle: bool
     ) -> None:
-        source = load(mode=mode, shuffle=shuffle, seed=SEED)
+        source = load(mode=mode, shuffle=shuffle, seed=self.seed)
         starts = jnp.arange(4, dtype=jnp.int32) * 2
         batches = jax.vmap(lambda start: source.get_batch_at(start, SIZE))(starts)
         for row, start in enumerate(starts.tolist()):
             check_batch(
                 jax.tree.map(lambda leaf, row=row: leaf[row], batches),
-                expected_batch(dataset, source.element_spec(), start, SIZE, shuffle=shuffle),
+                expected_batch(
+                    dataset, source.element_spec(), start, SIZE, seed=self.drawn(shuffle)
+                ),
             )
 
     @by_mode
+    @needs(Capability.TRACED_ACCESS)
     def test_vmap_over_keys_gives_an_order_for_each(
         self, load: Load, dataset: KnownDataset, mode: str
     ) -> None:
@@ -56,15 +65,16 @@ class TracedContract(ContractBase):
         for row, seed in enumerate((1, 2)):
             check_batch(
                 jax.tree.map(lambda leaf, row=row: leaf[row], batches),
-                expected_batch(dataset, source.element_spec(), 0, SIZE, shuffle=True, seed=seed),
+                expected_batch(dataset, source.element_spec(), 0, SIZE, seed=seed),
             )
 
     @by_mode
+    @needs(Capability.TRACED_ACCESS)
     @by_order
     def test_scan_over_positions_gives_the_same_batches(
         self, load: Load, dataset: KnownDataset, mode: str, shuffle: bool
     ) -> None:
-        source = load(mode=mode, shuffle=shuffle, seed=SEED)
+        source = load(mode=mode, shuffle=shuffle, seed=self.seed)
 
         @nnx.jit
         def run(source: Any) -> Any:
@@ -79,10 +89,13 @@ class TracedContract(ContractBase):
         for row in range(4):
             check_batch(
                 jax.tree.map(lambda leaf, row=row: leaf[row], batches),
-                expected_batch(dataset, source.element_spec(), row * SIZE, SIZE, shuffle=shuffle),
+                expected_batch(
+                    dataset, source.element_spec(), row * SIZE, SIZE, seed=self.drawn(shuffle)
+                ),
             )
 
     @by_mode
+    @needs(Capability.TRACED_ACCESS)
     def test_nnx_jit_takes_a_source_and_does_not_retrace_as_its_cursor_moves(
         self, load: Load, mode: str
     ) -> None:
@@ -103,6 +116,7 @@ class TracedContract(ContractBase):
         check_batch(again, {name: np.asarray(leaf) for name, leaf in first.items()})
 
     @by_mode
+    @needs(Capability.TRACED_ACCESS)
     def test_a_traced_start_that_is_no_integer_scalar_is_refused(
         self, load: Load, mode: str
     ) -> None:
