@@ -2,7 +2,8 @@
 
 A value of the option is anything with a shape and a dtype (`jax.ShapeDtypeStruct`, an array's
 aval, a `Field`), a pair (dtype, shape), or a string such as "uint8[28,28]". All of them become
-`Field`s, which hash and compare, so that a config can hold them. JAX is not imported for it.
+`Field`s, which hash and compare, so that a config can hold them. JAX is not imported for it, and
+NumPy with the first dtype.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import math
 import operator
 import re
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from datarax.sources import Field
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _TEXT = re.compile(r"\s*(?P<dtype>\w+)\s*(?:\[(?P<shape>[\d,\s]*)\]|\((?P<tuple>[\d,\s]*)\))?\s*")
 
@@ -73,6 +75,8 @@ def _parts(name: str, value: Any) -> tuple[Any, Any]:
 
 
 def _dtype(name: str, asked: Any) -> np.dtype[Any]:
+    import numpy as np
+
     try:
         dtype: np.dtype[Any] = np.dtype(_extension(asked) or asked)
     except TypeError as error:
@@ -92,6 +96,8 @@ def _dtype(name: str, asked: Any) -> np.dtype[Any]:
 
 def _extension(asked: Any) -> Any:
     """Return the dtype of ml_dtypes called `asked`, such as bfloat16; None for NumPy's own."""
+    import numpy as np
+
     if not isinstance(asked, str) or asked in np.sctypeDict:
         return None
     import ml_dtypes
