@@ -35,6 +35,7 @@ def run(code, *arguments, path=None):
         "import datarax.core.config, datarax.core.order, datarax.core.frozen",
         "import datarax.registry, datarax.registry.catalogue, datarax.registry.loading",
         "import datarax.sources; datarax.sources.MemoryReader",
+        "import datarax; assert datarax.inspect('memory:', data={'x': [1]}).plan.bytes == 4",
         "import datarax\ntry: datarax.load('zzzzz:x')\nexcept LookupError: pass",
     ],
 )
@@ -70,6 +71,20 @@ def test_importtime_shows_neither_jax_nor_a_plugin():
     assert "datarax" in names
     assert not names & {*HEAVY}
     assert not {name for name in names if name.startswith("datarax_")}
+
+
+@pytest.mark.parametrize(("value", "width"), [("1", 8), ("True", 8), ("0", 4), ("off", 4)])
+def test_the_plan_knows_how_wide_jax_will_be_before_it_is_imported(monkeypatch, value, width):
+    monkeypatch.setenv("JAX_ENABLE_X64", value)
+    done = run(
+        "import datarax, sys\n"
+        "before = datarax.inspect('memory:', data={'x': [1.5]}).plan\n"
+        "assert 'jax' not in sys.modules\n"
+        "import jax\n"
+        "after = datarax.inspect('memory:', data={'x': [1.5]}).plan\n"
+        "print(before.bytes, after.bytes)\n"
+    )
+    assert done.stdout.split() == [str(width)] * 2, done.stderr
 
 
 def test_listing_imports_no_numpy():

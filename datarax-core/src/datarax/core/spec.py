@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from datarax.core.x64 import x64_enabled
 from datarax.sources.fields import Field
 from datarax.sources.layout import Layout
 
@@ -35,9 +36,3 @@ def struct(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
     make: Any = jax.ShapeDtypeStruct
     made: jax.ShapeDtypeStruct = make(shape, dtype)
     return made
-
-
-def x64_enabled() -> bool:
-    """Return whether jax arrays may be 64 bits wide."""
-    config: Any = jax.config
-    return bool(config.jax_enable_x64)

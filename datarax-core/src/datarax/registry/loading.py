@@ -250,7 +250,7 @@ def _looked_at(plugin: LoadedPlugin, uri: SourceURI, config: Any, data: Any) -> 
 
 
 def _with_plan(info: DatasetInfo, config: Any, who: str) -> DatasetInfo:
-    from datarax.core.spec import x64_enabled
+    from datarax.core.x64 import x64_enabled
     from datarax.sources.config import SourceConfig
     from datarax.sources.layout import Layout
     from datarax.sources.plan import choose_mode

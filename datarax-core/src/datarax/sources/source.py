@@ -22,7 +22,8 @@ from datarax.core.checks import check_size, check_start
 from datarax.core.config import DataraxModuleConfig
 from datarax.core.data_source import DataSourceModule
 from datarax.core.host import Host, HostRef, SharedReader
-from datarax.core.spec import layout_spec, struct, x64_enabled
+from datarax.core.spec import layout_spec, struct
+from datarax.core.x64 import x64_enabled
 from datarax.errors import (
     EmptyDatasetError,
     HostOnlyFieldError,

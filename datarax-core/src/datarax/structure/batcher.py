@@ -13,8 +13,9 @@ from datarax.core.batch import Batch
 from datarax.core.checks import check_size
 from datarax.core.config import StructuralConfig
 from datarax.core.module import HostCache
-from datarax.core.spec import batched, layout_spec, struct, x64_enabled
+from datarax.core.spec import batched, layout_spec, struct
 from datarax.core.structural import StructuralModule
+from datarax.core.x64 import x64_enabled
 from datarax.errors import HostOnlyFieldError, UnknownFieldError
 from datarax.sources.config import unknown_field
 from datarax.sources.fields import Field
