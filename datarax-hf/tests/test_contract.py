@@ -59,7 +59,11 @@ def _records(make):
 class TestHFContract(SourceContract):
     """A dataset that is downloaded when it is first loaded."""
 
-    capabilities = INDEXED | {Capability.FETCHES}
+    capabilities = INDEXED | {
+        Capability.FETCHES,
+        Capability.STREAMING,
+        Capability.WINDOW_SHUFFLE,
+    }
     matrix = "contract-matrix.md"
 
     @pytest.fixture
@@ -78,6 +82,9 @@ class TestHFContract(SourceContract):
         return KnownDataset(
             "hf:mnist",
             records,
+            # A stream looks at no image beforehand: its spec is that of the other modes only where
+            # the options say what images become.
+            {"image_mode": "L", "image_size": records[0]["image"].shape},
             miss=("hf:nyu-mll/glue@v1?config=cola", {}),
             corrupt=("hf:ylecun/bad", {}),
             part=part,

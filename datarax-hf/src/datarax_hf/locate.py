@@ -35,7 +35,8 @@ def locate(config: HFSourceConfig) -> Plan:
     """Return the files that `config` asks for, all of them on this machine.
 
     Offline no socket is opened. Online only files of the splits asked for are downloaded, and a
-    wrong config or split is said before any of them is.
+    wrong config or split is said before any of them is. For mode "streaming" none is downloaded,
+    and the cache goes on saying of the revision what it said.
 
     Raises:
         CacheMissError: If files are missing offline; it names each.
@@ -174,13 +175,15 @@ def _with_card(hub: Hub, snapshot: Snapshot) -> Contents:
 
 
 def _fetched(hub: Hub, config: HFSourceConfig) -> Plan:
-    """Return the plan after downloading what it lacks."""
+    """Return the plan after downloading what it lacks, unless that is to be streamed."""
     contents = _listed(hub, config)
     plan = make_plan(contents, config)
     if plan.lacking():
         other = _other_copy(plan)
         if other is not None:
             return other
+        if config.mode == "streaming":
+            return plan
         hub.fetch(plan.snapshot, plan.lacking())
     hub.remember(plan.snapshot, asked=config.name)
     lacking = plan.lacking()

@@ -24,7 +24,8 @@ class HFPlugin:
         return PluginInfo(
             summary="Datasets of the Hugging Face Hub, from parquet",
             config=HFSourceConfig,
-            capabilities=INDEXED | {Capability.FETCHES},
+            capabilities=INDEXED
+            | {Capability.FETCHES, Capability.STREAMING, Capability.WINDOW_SHUFFLE},
             target_option="name",
             revision_option="revision",
         )

@@ -8,6 +8,7 @@ from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.sources import ReaderSource
 from datarax_hf.locate import locate
 from datarax_hf.reader import open_reader
+from datarax_hf.stream import open_stream
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -45,5 +46,10 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
         self.local_files_only = config.offline
         dataset = plan.snapshot.dataset
         self._check_local_cache(plan.paths(), dataset_name=f"hf:{dataset}")
-        reader = open_reader(plan, config)
-        super().__init__(config, reader, uri=f"hf:{dataset}", rngs=rngs, name=name)
+        streaming = config.mode == "streaming"
+        reader = open_stream(plan, config) if streaming else open_reader(plan, config)
+        try:
+            super().__init__(config, reader, uri=f"hf:{dataset}", rngs=rngs, name=name)
+        except BaseException:
+            reader.close()
+            raise
