@@ -99,4 +99,5 @@ class Field:
 def _dtype(value: Any) -> np.dtype[Any]:
     import numpy as np
 
-    return np.dtype(value)
+    dtype: np.dtype[Any] = np.dtype(value)
+    return dtype
