@@ -169,16 +169,3 @@ def test_a_decompression_bomb_is_an_error_not_an_allocation(read, make, monkeypa
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
     with pytest.raises(CorruptDataError, match="limit of 6000"):
         read([bomb])[0]
-
-
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-def test_the_quick_look_at_a_png_agrees_with_pillow(make, mode):
-    """Both ways to read a header give one form."""
-    from datarax_hf.images import ImageDecoder, _plain_mode, _png_form
-
-    data = make.png(pixels(7, 3, 4), mode)["bytes"]
-    form = _png_form(data)
-    image = Image.open(io.BytesIO(data))
-    assert (form.width, form.height, form.mode) == (*image.size, _plain_mode(image))
-    decoded = ImageDecoder().decode(data, str)
-    assert (decoded.shape, decoded.dtype) == (form.shape, form.dtype)

@@ -7,7 +7,8 @@ columns never become Python objects.
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from datarax.errors import CorruptDataError
 from datarax.sources import Field
 from datarax_hf.features import plain_type
 from datarax_hf.images import ImageDecoder
+from datarax_hf.threads import Threads
 
 Rows = NDArray[np.int64]
 
@@ -36,6 +38,9 @@ class Column(abc.ABC):
     @abc.abstractmethod
     def gather(self, loaded: Any, rows: Rows, where: str) -> Any:
         """Return the values at `rows`: an array for an array field, else a list."""
+
+    def close(self) -> None:  # noqa: B027  # most columns hold nothing
+        """Release what reading holds; the column can be read again."""
 
 
 class ArrayColumn(Column):
@@ -109,6 +114,7 @@ class ImageColumn(Column):
     """A column of encoded images, decoded when they are gathered."""
 
     decoder: ImageDecoder
+    threads: Threads = field(default_factory=Threads, compare=False, repr=False)
 
     def load(self, data: pa.ChunkedArray, where: str) -> pa.ChunkedArray:  # noqa: ARG002
         stored = plain(data)
@@ -121,28 +127,45 @@ class ImageColumn(Column):
         return pa.chunked_array(chunks, type=stored.type.field(place).type)
 
     def gather(self, loaded: pa.ChunkedArray, rows: Rows, where: str) -> Any:
-        encoded = loaded.take(pa.array(rows)).to_pylist()
-        if not self.field.is_array:
-            return [
-                None if image is None else self.decoder.decode(image, self._place(where, row))
-                for image, row in zip(encoded, rows.tolist(), strict=True)
-            ]
-        out = np.empty((len(rows), *(self.field.shape or ())), self.field.dtype)
-        for position, (image, row) in enumerate(zip(encoded, rows.tolist(), strict=True)):
-            place = self._place(where, row)
-            if image is None:
-                raise CorruptDataError(f"{place()}: the image has no bytes")
-            pixels = self.decoder.decode(image, place)
-            if pixels.shape != out.shape[1:] or pixels.dtype != out.dtype:
-                raise CorruptDataError(
-                    f"{place()}: the image is {pixels.dtype}{list(pixels.shape)} when decoded, "
-                    f"where its header promised {out.dtype}{list(out.shape[1:])}"
-                )
-            out[position] = pixels
-        return out
+        if self.field.is_array:
+            out = np.empty((len(rows), *(self.field.shape or ())), self.field.dtype)
+            self.gather_into(loaded, rows, where, out)
+            return out
+        values: list[Any] = []
+        for images, some in _taken(loaded, rows):
+            values += self.decoder.decode_all(images, self._place(where, some), self.threads)
+        return values
 
-    def _place(self, where: str, row: int) -> Any:
-        return lambda: f"{where}, row {row}, column {self.name!r}"
+    def gather_into(
+        self, loaded: pa.ChunkedArray, rows: Rows, where: str, out: NDArray[Any]
+    ) -> None:
+        """Fill `out`, C-contiguous and of shape (rows, *shape), with the pixels at `rows`."""
+        begin = 0
+        for images, some in _taken(loaded, rows):
+            place = self._place(where, some)
+            if images.null_count:
+                row = int(np.argmin(images.is_valid().to_numpy(zero_copy_only=False)))
+                raise CorruptDataError(f"{place(row)}: the image has no bytes")
+            self.decoder.decode_into(images, out[begin : begin + len(images)], place, self.threads)
+            begin += len(images)
+
+    def close(self) -> None:
+        self.threads.close()
+
+    def _place(self, where: str, rows: Rows) -> Callable[[int], str]:
+        return lambda row: f"{where}, row {rows[row]}, column {self.name!r}"
+
+
+def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows]]:
+    """Yield the values at `rows` in arrays, each with its rows; a run of rows is not copied."""
+    if not len(rows):
+        return
+    run = rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all()
+    taken = loaded.slice(rows[0], len(rows)) if run else loaded.take(pa.array(rows))
+    begin = 0
+    for chunk in taken.chunks:
+        yield chunk, rows[begin : begin + len(chunk)]
+        begin += len(chunk)
 
 
 def plain(data: pa.ChunkedArray) -> pa.ChunkedArray:

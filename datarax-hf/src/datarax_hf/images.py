@@ -1,7 +1,10 @@
-"""Encoded images: what their headers say, and their pixels, through Pillow.
+"""Encoded images: what their headers say, and their pixels.
 
 The header of every image is read before a column is promised one shape; nothing is decoded for
 that. A header that asks for more pixels than Pillow's limit is an error, not an allocation.
+
+Pillow says what an image is. JPEG files whose headers are plain go through libjpeg-turbo without
+it, and small PNG files of one form are decoded together; both give the same pixels to the bit.
 """
 
 from __future__ import annotations
@@ -13,29 +16,41 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError
+from datarax_hf import png
+from datarax_hf.headers import JPEG, MODES, PLAIN_PNG, UNKNOWN, Encoded, Headers, Ints, read_headers
+from datarax_hf.threads import Threads, cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Where = Callable[[], str]
+Place = Callable[[int], str]
+
+THREADED_BYTES = 2**11
+"""Encoded bytes of an image; below, threads take longer than they save."""
+_PIECES_PER_CORE = 4
 _ORIENTATION = 0x0112
 _CHANNELS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "L": (np.uint8, ()),
     "LA": (np.uint8, (2,)),
     "RGB": (np.uint8, (3,)),
     "RGBA": (np.uint8, (4,)),
+    "RGBX": (np.uint8, (4,)),
     "CMYK": (np.uint8, (4,)),
+    "YCbCr": (np.uint8, (3,)),
+    "LAB": (np.uint8, (3,)),
+    "HSV": (np.uint8, (3,)),
     "I;16": (np.uint16, ()),
     "I": (np.int32, ()),
     "F": (np.float32, ()),
 }
-_PNG_MODES = {(8, 0): "L", (8, 2): "RGB", (8, 4): "LA", (8, 6): "RGBA", (16, 0): "I;16"}
 _PLAIN_HEADERS = {"BMP", "GIF", "JPEG", "PNG", "WEBP"}
 _TURNING = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
-_TURNING_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
-_PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 
 @dataclass(frozen=True)
@@ -62,45 +77,226 @@ class ImageDecoder:
     """How encoded images become arrays.
 
     Attributes:
-        mode: The mode to convert to; None keeps each image's own, palettes becoming RGB or RGBA.
+        mode: The mode to convert to; None keeps each image's own, palettes becoming RGB or RGBA,
+            and black and white L.
         size: The (height, width) to resize to; None keeps each image's own.
     """
 
     mode: str | None = None
     size: tuple[int, int] | None = None
 
-    def form(self, encoded: bytes, where: Callable[[], str]) -> ImageForm:
+    def __post_init__(self) -> None:
+        if self.mode is not None and self.mode not in _CHANNELS:
+            object.__setattr__(self, "mode", _shown(self.mode, transparent=False))
+
+    def form(self, encoded: bytes, where: Where) -> ImageForm:
         """Return the form that decoding would give, from the header alone.
 
         Raises:
             CorruptDataError: If it is no image, or asks for more pixels than Pillow's limit.
         """
-        quick = _png_form(encoded)
-        if quick is None:
-            with _told(where), _open(encoded, where) as image:
-                width, height = image.size[::-1] if _turn(image) >= 5 else image.size
-                quick = ImageForm(_plain_mode(image), height, width)
-        height, width = self.size or (quick.height, quick.width)
-        return ImageForm(self.mode or quick.mode, height, width)
+        form, _ = self.agree(pa.array([encoded], pa.binary()), None, lambda _: where())
+        assert form is not None
+        return form
 
-    def decode(self, encoded: bytes, where: Callable[[], str]) -> NDArray[Any]:
+    def agree(
+        self, images: pa.Array, form: ImageForm | None, place: Place
+    ) -> tuple[ImageForm | None, ImageForm | None]:
+        """Compare the forms that decoding images would give with `form`, or with the first one's.
+
+        Args:
+            images: Encoded images, none of them null.
+            form: The form of those before; None if there are none.
+            place: Says where an image of `images` lies.
+
+        Returns:
+            The form of the first image, and of the first that differs from it, if any does.
+
+        Raises:
+            CorruptDataError: If one is no image, or asks for more pixels than Pillow's limit.
+        """
+        if not len(images):
+            return form, None
+        encoded = Encoded.of(images)
+        headers = read_headers(encoded, most_pixels=_most_pixels())
+        first = int(np.argmin(headers.kind == UNKNOWN))  # the first known one, if one is
+        differs = headers.kind == UNKNOWN
+        if self.mode is None:
+            differs |= headers.mode != headers.mode[first]
+        if self.size is None:
+            differs |= headers.height != headers.height[first]
+            differs |= headers.width != headers.width[first]
+        differs[[0, first]] = True  # ours are only some to be compared with each other
+        for row in np.flatnonzero(differs).tolist():
+            found = self._form(encoded, headers, row, place)
+            if form is None:
+                form = found
+            elif found != form:
+                return form, found
+        return form, None
+
+    def decode(self, encoded: bytes, where: Where) -> NDArray[Any]:
         """Return the pixels, upright, as an array of shape (height, width[, channels]).
 
         Raises:
             CorruptDataError: If it cannot be decoded.
         """
-        from PIL import Image, ImageOps
+        images = Encoded.of(pa.array([encoded], pa.binary()))
+        headers = read_headers(images, most_pixels=_most_pixels())
+        return self._decode(images, headers, 0, lambda _: where())
 
-        with _told(where), _open(encoded, where) as image:
-            upright: Image.Image = image
+    def decode_into(
+        self, images: pa.Array, out: NDArray[Any], place: Place, threads: Threads
+    ) -> None:
+        """Fill `out`, of shape (images, *shape), on all cores.
+
+        Args:
+            images: Encoded images, none of them null.
+            out: C-contiguous, of the shape and dtype that all were found to have.
+            place: Says where an image of `images` lies.
+            threads: The threads to use.
+
+        Raises:
+            CorruptDataError: If one cannot be decoded, or is of another form.
+        """
+        encoded = Encoded.of(images)
+        headers = read_headers(encoded, most_pixels=_most_pixels())
+        together = self._decode_together(encoded, headers, out, threads)
+        shape, dtype = out.shape[1:], out.dtype
+
+        def put(row: int) -> None:
+            pixels = self._decode(encoded, headers, row, place, out[row])
+            if pixels.shape != shape or pixels.dtype != dtype:
+                raise CorruptDataError(
+                    f"{place(row)}: the image is {pixels.dtype}{list(pixels.shape)} when decoded, "
+                    f"where its header promised {dtype}{list(shape)}"
+                )
+            if not np.may_share_memory(pixels, out):
+                out[row] = pixels
+
+        _each(put, np.flatnonzero(~together), encoded, threads)
+
+    def decode_all(self, images: pa.Array, place: Place, threads: Threads) -> list[Any]:
+        """Return the pixels of each image, whatever its form; None for a null.
+
+        Raises:
+            CorruptDataError: If one cannot be decoded.
+        """
+        rows = np.flatnonzero(images.is_valid().to_numpy(zero_copy_only=False))
+        encoded = Encoded.of(images)
+        headers = read_headers(encoded, most_pixels=_most_pixels())
+        out: list[Any] = [None] * len(images)
+
+        def put(row: int) -> None:
+            out[row] = self._decode(encoded, headers, row, place)
+
+        _each(put, rows, encoded, threads)
+        return out
+
+    def _form(self, encoded: Encoded, headers: Headers, row: int, place: Place) -> ImageForm:
+        if headers.kind[row] != UNKNOWN:
+            mode = MODES[headers.mode[row]]
+            height, width = int(headers.height[row]), int(headers.width[row])
+        else:
+            data = bytes(encoded[row])
+            with _told(lambda: place(row)), _open(data, lambda: place(row)) as image:
+                late = image.format == "PNG" and b"eXIf" in data
+                if late or (image.format == "TIFF" and _turn(image) != 1):
+                    image.load()  # which turns a TIFF, and finds what stands after the pixels
+                width, height = image.size[::-1] if 5 <= _turn(image) <= 8 else image.size
+                mode = _plain_mode(image)
+        height, width = self.size or (height, width)
+        return ImageForm(self.mode or mode, height, width)
+
+    def _decode(
+        self,
+        encoded: Encoded,
+        headers: Headers,
+        row: int,
+        place: Place,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """Return the pixels of one image, in `out` where that saves a copy."""
+        from PIL import ImageOps
+
+        if headers.kind[row] == JPEG:
+            pixels = self._decode_jpeg(encoded, headers, row, out)
+            if pixels is not None:
+                return pixels
+        with (
+            _told(lambda: place(row)),
+            _open(bytes(encoded[row]), lambda: place(row)) as image,
+        ):
+            image.load()
+            upright: Image = image
             if _turn(image) != 1:
                 upright = ImageOps.exif_transpose(image)
-            mode = self.mode or _plain_mode(upright)
-            if upright.mode != mode:
-                upright = upright.convert(mode)
-            if self.size is not None and upright.size != self.size[::-1]:
-                upright = upright.resize(self.size[::-1], Image.Resampling.BILINEAR)
-            return np.asarray(upright, _CHANNELS[mode][0])
+            return self._converted(upright)
+
+    def _decode_jpeg(
+        self, encoded: Encoded, headers: Headers, row: int, out: NDArray[Any] | None
+    ) -> NDArray[Any] | None:
+        """Return the pixels of a JPEG with a plain header; None leaves it to Pillow."""
+        import simplejpeg
+        from PIL import Image
+
+        grey = headers.mode[row] == 0
+        shape = (int(headers.height[row]), int(headers.width[row]), *(() if grey else (3,)))
+        as_it_is = (self.mode is None or self.mode == MODES[headers.mode[row]]) and (
+            self.size is None or self.size == shape[:2]
+        )
+        fits = as_it_is and out is not None and out.shape == shape and out.dtype == np.uint8
+        pixels = out if fits and out is not None else np.empty(shape, np.uint8)
+        try:
+            simplejpeg.decode_jpeg(encoded[row], "GRAY" if grey else "RGB", buffer=pixels)
+        except ValueError:
+            return None
+        return pixels if as_it_is else self._converted(Image.fromarray(pixels))
+
+    def _converted(self, upright: Image) -> NDArray[Any]:
+        """Return the pixels in the mode and size asked for."""
+        from PIL import Image
+
+        mode = self.mode or _plain_mode(upright)
+        if upright.mode == "P" and mode != "RGBA" and "transparency" in upright.info:
+            upright = upright.convert("RGBA")  # without this detour Pillow warns
+        if upright.mode != mode:
+            upright = upright.convert(mode)
+        if self.size is not None and upright.size != self.size[::-1]:
+            upright = upright.resize(self.size[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(upright, _CHANNELS[mode][0])
+
+    def _decode_together(
+        self, encoded: Encoded, headers: Headers, out: NDArray[Any], threads: Threads
+    ) -> NDArray[np.bool_]:
+        """Decode the small PNG files that have the form of `out`; return which they were."""
+        shape = out.shape[1:]
+        done = np.zeros(len(encoded), np.bool_)
+        if out.dtype != np.uint8 or out[:1].nbytes > png.LARGEST or len(encoded) < png.FEWEST:
+            return done
+        mode = self.mode or {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[(*shape, 1)[2]]
+        fit = headers.kind == PLAIN_PNG
+        fit &= headers.mode == (MODES.index(mode) if mode in MODES else -1)
+        fit &= (headers.height == shape[0]) & (headers.width == shape[1])
+        rows = np.flatnonzero(fit)
+        if len(rows) < png.FEWEST:
+            return done
+        flat = out.reshape(len(out), *shape[:2], -1)
+
+        def put(some: Ints) -> None:
+            consecutive = some[-1] - some[0] + 1 == len(some)
+            pixels = (
+                flat[some[0] : some[-1] + 1]
+                if consecutive
+                else np.empty((len(some), *flat.shape[1:]), np.uint8)
+            )
+            done[some] = png.decode_together(encoded, headers, some, pixels)
+            if not consecutive:
+                flat[some] = pixels
+
+        pieces = -(-len(rows) // png.images_at_once(shape[0], flat.shape[3]))
+        threads.each(put, np.array_split(rows, pieces))
+        return done
 
 
 def is_image(encoded: bytes) -> bool:
@@ -112,21 +308,26 @@ def is_image(encoded: bytes) -> bool:
     return True
 
 
-def _png_form(encoded: bytes) -> ImageForm | None:
-    """Return the form of a common kind of PNG from its first bytes; None leaves it to Pillow.
+def _each(work: Callable[[int], None], rows: Ints, encoded: Encoded, threads: Threads) -> None:
+    """Call `work` for each row, on all cores where the images are large enough for that."""
+    sizes = encoded.ends[rows + 1] - encoded.ends[rows]
+    if len(rows) < 2 or sizes.mean() < THREADED_BYTES:
+        for row in rows.tolist():
+            work(row)
+        return
 
-    Palettes, and what may carry an orientation, are left to it too.
-    """
-    if not encoded.startswith(_PNG):
-        return None
-    head = encoded[: encoded.find(b"IDAT")]
-    if len(head) < 33 or any(mark in head for mark in _TURNING_PNG):
-        return None
-    mode = _PNG_MODES.get((encoded[24], encoded[25]))
-    width, height = int.from_bytes(encoded[16:20]), int.from_bytes(encoded[20:24])
-    if mode is None or width * height > 2**20 or width * height == 0:
-        return None
-    return ImageForm(mode, height, width)
+    def run(some: Ints) -> None:
+        for row in some.tolist():
+            work(row)
+
+    threads.each(run, np.array_split(rows, min(len(rows), _PIECES_PER_CORE * cores())))
+
+
+def _most_pixels() -> int:
+    from PIL import Image
+
+    limit = Image.MAX_IMAGE_PIXELS
+    return 2**62 if limit is None else limit
 
 
 def _turn(image: Image) -> int:
@@ -137,34 +338,71 @@ def _turn(image: Image) -> int:
 
 
 def _plain_mode(image: Image) -> str:
+    """Return the mode in which an image of any mode is handed out."""
     if image.mode in _CHANNELS:
         return image.mode
-    if image.mode == "1":
+    return _shown(image.mode, transparent="transparency" in image.info)
+
+
+def _shown(mode: str, *, transparent: bool) -> str:
+    """Return the mode that shows the same as one that no array holds."""
+    if mode == "1":
         return "L"
-    if image.mode.startswith("I;16"):
+    if mode.startswith("I;16"):
         return "I;16"
-    if image.mode in {"PA", "RGBa"} or (image.mode == "P" and "transparency" in image.info):
+    if mode in {"PA", "RGBa"} or (mode == "P" and transparent):
         return "RGBA"
-    return "LA" if image.mode == "La" else "RGB"
+    return "LA" if mode == "La" else "RGB"
 
 
-def _open(encoded: bytes, where: Callable[[], str]) -> Image:
+def _open(encoded: bytes, where: Where) -> Image:
     from PIL import Image
 
-    image = Image.open(io.BytesIO(encoded))
-    limit = Image.MAX_IMAGE_PIXELS
-    width, height = image.size
-    if limit is not None and width * height > limit:
-        image.close()
+    if encoded.startswith(_POSTSCRIPT):
         raise CorruptDataError(
-            f"{where()}: the image claims {width} by {height} pixels, above Pillow's limit of "
-            f"{limit}; raise PIL.Image.MAX_IMAGE_PIXELS if it is genuine"
+            f"{where()}: the image is PostScript, a program that would have to be run; it is not"
         )
+    size = _webp_size(encoded)
+    if size is not None:
+        _check_size(size, where)
+    image = Image.open(io.BytesIO(encoded))
+    try:
+        _check_size(image.size, where)
+    except CorruptDataError:
+        image.close()
+        raise
     return image
 
 
+def _check_size(size: tuple[int, int], where: Where) -> None:
+    if size[0] * size[1] > _most_pixels():
+        raise CorruptDataError(
+            f"{where()}: the image claims {size[0]} by {size[1]} pixels, above Pillow's limit of "
+            f"{_most_pixels()}; raise PIL.Image.MAX_IMAGE_PIXELS if it is genuine"
+        )
+
+
+def _webp_size(encoded: bytes) -> tuple[int, int] | None:
+    """Return the (width, height) that a WebP file claims: opening one allocates its canvas.
+
+    Source: the WebP container specification, and RFC 6386, section 9.1, for "VP8 ".
+    """
+    if not (encoded.startswith(b"RIFF") and encoded[8:12] == b"WEBP") or len(encoded) < 30:
+        return None
+    kind = encoded[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(encoded[24:27], "little"), 1 + int.from_bytes(
+            encoded[27:30], "little"
+        )
+    if kind == b"VP8L":
+        bits = int.from_bytes(encoded[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = (int.from_bytes(encoded[at : at + 2], "little") for at in (26, 28))
+    return width & 0x3FFF, height & 0x3FFF
+
+
 @contextmanager
-def _told(where: Callable[[], str]) -> Iterator[None]:
+def _told(where: Where) -> Iterator[None]:
     """Raise what Pillow raises on bytes it cannot read as an error that says where they are."""
     from PIL import Image
 

@@ -1,0 +1,90 @@
+"""Threads that decode: one pool for a process, made on first use, gone with its last user.
+
+A pool is never pickled, and one that a fork left behind is never used: its threads stayed with the
+parent.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+Piece = TypeVar("Piece")
+
+_lock = threading.Lock()
+_shared: tuple[int, weakref.ref[ThreadPoolExecutor]] | None = None
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Threads:
+    """The right to use the pool of the process, from the first `each` to `close`."""
+
+    def __init__(self) -> None:
+        self._held: tuple[int, ThreadPoolExecutor] | None = None
+
+    def each(self, work: Callable[[Piece], Any], pieces: Sequence[Piece]) -> None:
+        """Call `work` with each piece, on all cores.
+
+        Raises:
+            Exception: What `work` raises for the first of the pieces for which it raises.
+        """
+        if len(pieces) < 2 or cores() < 2:
+            for piece in pieces:
+                work(piece)
+            return
+        pool = self._pool()
+        try:
+            futures = [pool.submit(work, piece) for piece in pieces]
+        except RuntimeError:  # the interpreter is shutting down, and starts no thread any more
+            for piece in pieces:
+                work(piece)
+            return
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def close(self) -> None:
+        """Let the pool go; its threads end when nobody holds it. Another `each` takes it again."""
+        self._held = None
+
+    def __reduce__(self) -> tuple[type[Threads], tuple[()]]:
+        return Threads, ()
+
+    def _pool(self) -> ThreadPoolExecutor:
+        held = self._held
+        if held is None or held[0] != os.getpid():
+            held = self._held = (os.getpid(), _pool_of_the_process())
+        return held[1]
+
+
+def _pool_of_the_process() -> ThreadPoolExecutor:
+    global _shared  # noqa: PLW0603  # one pool for a process
+    with _lock:
+        pool = _shared[1]() if _shared is not None and _shared[0] == os.getpid() else None
+        if pool is None:
+            pool = ThreadPoolExecutor(cores(), thread_name_prefix="datarax-decode")
+            _shared = (os.getpid(), weakref.ref(pool))
+        return pool
+
+
+def _forget() -> None:
+    """Begin anew in the child of a fork, whatever thread held the lock in the parent."""
+    global _lock, _shared
+    _lock, _shared = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
