@@ -1,0 +1,11 @@
+"""Tables of numbers as a datarax source: `datarax.load("newname:fruit")`.
+
+No network is needed: a table comes with the package. Importing this package imports no jax.
+"""
+
+from __future__ import annotations
+
+from datarax_newname.config import NewnameConfig
+from datarax_newname.plugin import plugin
+
+__all__ = ["NewnameConfig", "plugin"]
