@@ -222,7 +222,7 @@ def test_a_busy_hub_over_a_full_cache_warns_and_reads_the_cache(numbers, hub, op
 
 def test_repositories_without_parquet_are_read_from_the_converted_branch(hub, make, open_reader):
     """refs/convert/parquet is read in their place, and loading scripts never run."""
-    hub.publish("a/b", {"b.py": "raise SystemExit", "data.csv": "x\n1\n"})
+    hub.publish("a/b", {"b.py": "raise SystemExit", "data.tar": "x"})
     data = make.parquet({"x": [5, 6]})
     hub.publish("a/b", {"default/train/0000.parquet": data}, "refs/convert/parquet")
     assert values(open_reader("a/b")) == [5, 6]
@@ -230,8 +230,8 @@ def test_repositories_without_parquet_are_read_from_the_converted_branch(hub, ma
 
 def test_a_repository_without_parquet_or_conversion_is_said(hub, open_reader):
     """What is not read is named."""
-    hub.publish("a/b", {"data.csv": "x\n1\n"})
-    with pytest.raises(UnknownDatasetError, match=r"no parquet files.*keeps no converted copy"):
+    hub.publish("a/b", {"data.tar": "x"})
+    with pytest.raises(UnknownDatasetError, match=r"but webdataset files; read are parquet.*keeps no converted copy"):
         open_reader("a/b")
 
 

@@ -39,7 +39,7 @@ def layout(files, yaml=""):
                 "extra": ["data/extra-00000-of-00001.parquet"],
             },
         ),
-        ([".hidden/train.parquet", "__x/train.parquet", "a.csv"], {}),
+        ([".hidden/train.parquet", "__x/train.parquet", "a.py"], {}),
     ],
 )
 def test_file_and_folder_names_tell_splits(files, splits):

@@ -13,6 +13,7 @@ from typing import Any
 
 CARD = "README.md"
 _FRONT = re.compile(r"\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL)
+_OWN = {"config_name", "data_dir", "data_files", "default"}
 _LISTS = {"list": "List", "large_list": "LargeList", "sequence": "List"}
 _TYPES = {
     "image": "Image",
@@ -38,12 +39,14 @@ class CardConfig:
         data_files: Globs by split, in the card's order; None where file names decide.
         data_dir: The folder that the globs and file names are relative to; "" is the root.
         default: Whether it is marked as the default.
+        options: Its other entries: the parameters of its format, such as `sep`.
     """
 
     name: str
     data_files: Mapping[str, tuple[str, ...]] | None
     data_dir: str = ""
     default: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,13 @@ class Card:
         """Return the `dataset_info` of a configuration, or an empty mapping."""
         if config in self.info:
             return self.info[config]
-        return next(iter(self.info.values())) if len(self.info) == 1 else {}
+        if len(self.info) == 1 and len(self.configs) < 2:
+            return next(iter(self.info.values()))
+        return {}
+
+    def options(self, config: str) -> Mapping[str, Any]:
+        """Return the parameters of the format that a configuration gives."""
+        return next((entry.options for entry in self.configs if entry.name == config), {})
 
     def records(self, config: str) -> dict[str, int]:
         """Return the number of records of each split, as far as the card says it."""
@@ -79,7 +88,7 @@ class Card:
 
     def features(self, config: str) -> dict[str, Any] | None:
         """Return the features of a configuration, in the form parquet metadata has them."""
-        listed = self.info_of(config).get("features")
+        listed = self.info_of(config).get("features") or self.options(config).get("features")
         try:
             return _features(listed) if isinstance(listed, list) and listed else None
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -91,6 +100,12 @@ class Card:
         if isinstance(value, list):
             return ", ".join(str(item) for item in value) or None
         return str(value) if value else None
+
+
+def one_file(name: str) -> Card:
+    """Return the card that stands for a file without a repository: it is the split `train`."""
+    glob = re.sub(r"[\[\]*?{}]", lambda special: f"[{special[0]}]", name)
+    return Card((CardConfig("default", {"train": (glob,)}),))
 
 
 def read_card(path: Path, dataset: str) -> Card:
@@ -145,6 +160,7 @@ def _config(entry: Mapping[str, Any]) -> CardConfig:
         data_files=None if files is None else _data_files(files),
         data_dir="" if folder == "." else folder,
         default=entry.get("default") is True,
+        options={str(key): value for key, value in entry.items() if key not in _OWN},
     )
 
 

@@ -15,9 +15,9 @@ from datarax.sources import Field
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import fields_from
 from datarax_hf.locate import look
-from datarax_hf.parquet import count_records
 from datarax_hf.plan import Contents, Plan, make_plan
 from datarax_hf.reader import open_reader
+from datarax_hf.shards import count_records
 
 
 def inspect(uri: str, config: HFSourceConfig) -> DatasetInfo:
@@ -51,7 +51,7 @@ def _of_config(info: DatasetInfo, contents: Contents, config: HFSourceConfig) ->
     snapshot = contents.snapshot
     plan = make_plan(contents, config)
     files = contents.splits(plan.config)
-    splits = {split: _split(contents, plan.config, split, names) for split, names in files.items()}
+    splits = {split: _split(plan, split, names) for split, names in files.items()}
     here = not plan.lacking()
     fields, records = _stored(plan, config) if here else _promised(plan, splits)
     sizes = [field.nbytes for field in fields.values()]
@@ -94,14 +94,14 @@ def _promised(
     return fields, records
 
 
-def _split(contents: Contents, config: str, split: str, names: tuple[str, ...]) -> SplitInfo:
-    snapshot = contents.snapshot
+def _split(plan: Plan, split: str, names: tuple[str, ...]) -> SplitInfo:
+    snapshot, contents = plan.snapshot, plan.contents
     sizes = [snapshot.files.get(name) for name in names]
     known = [size for size in sizes if size is not None]
     size = sum(known) if len(known) == len(names) else None
     if names and all(snapshot.has(name) for name in names):
-        return SplitInfo(split, count_records(names, contents.origin), size)
-    return SplitInfo(split, contents.card.records(config).get(split), size)
+        return SplitInfo(split, count_records(names, contents.origin, plan.settings), size)
+    return SplitInfo(split, contents.card.records(plan.config).get(split), size)
 
 
 def _disagreements(contents: Contents, config: str, splits: Mapping[str, SplitInfo]) -> list[str]:

@@ -1,4 +1,4 @@
-"""From a listing of files to configs, splits and the parquet files of each, in order.
+"""From a listing of files to configs, splits and the data files of each, in order.
 
 The card decides where it speaks; else file and folder names do, as the Hub reads them. Works on
 names alone, so that a wrong config or split is said before anything is downloaded.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from datarax.errors import CorruptDataError, UnknownConfigError, listing, nearest
 from datarax_hf.card import Card, CardConfig
+from datarax_hf.formats.kinds import choose, is_data
 
-PARQUET = ".parquet"
 CONVERTED = "refs/convert/parquet"
 _KEYWORDS = {
     "train": ("train", "training"),
@@ -21,6 +23,17 @@ _KEYWORDS = {
     "test": ("test", "testing", "eval", "evaluation"),
 }
 _BREAK = r"[-._ 0-9]"
+_FOLDER_SHAPES = ("{word}", "{word}{edge}.*", ".*{edge}{word}", ".*{edge}{word}{edge}.*")
+_FILE_SHAPES = ("{word}{edge}.*", ".*{edge}{word}{edge}.*")
+_NO_DATA = {
+    "README.md",
+    "config.json",
+    "dataset_dict.json",
+    "dataset_info.json",
+    "dataset_infos.json",
+    "dummy_data.zip",
+}
+"""Files that describe a dataset; they are data only where a card names them."""
 _SHARDED = re.compile(r"data/(?P<split>[^/]+?)-\d{5}-of-\d{5}[^/]*\.[^/]*")
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<tail>[^/]*)")
 _CONVERTED = re.compile(r"(?P<config>[^/]+)/(?:partial-)?(?P<split>[^/]+)/\d+\.parquet")
@@ -34,11 +47,13 @@ class Layout:
         configs: Files by split by configuration, in order.
         default: The configuration that is read unless one is named; None where one must be.
         globs: The globs of the card that matched nothing, by configuration and split.
+        unread: The formats that are not read, by the configurations that have files of them.
     """
 
     configs: Mapping[str, Mapping[str, tuple[str, ...]]]
     default: str | None
     globs: Mapping[tuple[str, str], tuple[str, ...]]
+    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def choose(self, asked: str | None, *, dataset: str) -> str:
         """Return the configuration that is asked for, or the default.
@@ -64,23 +79,27 @@ class Layout:
 
 def find_layout(files: Iterable[str], card: Card, *, converted: bool = False) -> Layout:
     """Return the layout of a repository with these files and this card."""
-    names = sorted(name for name in files if name.endswith(PARQUET) and not _hidden(name))
+    names = sorted(name for name in files if is_data(name))
     if converted:
         return _from_conversion(names)
     globs: dict[tuple[str, str], tuple[str, ...]] = {}
-    if not card.configs:
-        return Layout({"default": splits_by_name(names)}, "default", globs)
-    configs = {config.name: _config_splits(config, names, globs) for config in card.configs}
-    return Layout(configs, _default(card.configs), globs)
+    unread: dict[str, tuple[str, ...]] = {}
+    entries = card.configs or (CardConfig("default", None),)
+    configs = {
+        entry.name: _chosen(entry.name, _config_splits(entry, names, globs), unread)
+        for entry in entries
+    }
+    return Layout(configs, _default(card), globs, unread)
 
 
 def splits_by_name(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return files by split, as their names and folders say: train, validation, test, others.
 
     The first of these rules that fits any file is the rule for all: `data/SPLIT-00000-of-00002`,
-    a folder named as a split, a file named as one; else every file is `train`.
+    a folder named as a split, a file named as one; else every file is `train`. Hidden files,
+    folders that begin with two underscores and what describes the dataset are left out.
     """
-    names = sorted(names)
+    names = sorted(name for name in names if is_plain(name))
     sharded: dict[str, list[str]] = {}
     for name in names:
         match = _SHARDED.fullmatch(name)
@@ -89,14 +108,29 @@ def splits_by_name(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     if sharded:
         order = (*_KEYWORDS, *sorted(set(sharded) - set(_KEYWORDS)))
         return {split: tuple(sharded[split]) for split in order if split in sharded}
-    for matches in (_folder_names, _file_names):
+    for rank in (_folder_rank, _file_rank):
+        ranked = [(name, *(rank(name, split) for split in _KEYWORDS)) for name in names]
         found = {
-            split: tuple(name for name in names if matches(name, keywords))
-            for split, keywords in _KEYWORDS.items()
+            split: tuple(row[0] for row in _by_rank(ranked, number))
+            for number, split in enumerate(_KEYWORDS, start=1)
         }
         if any(found.values()):
             return {split: files for split, files in found.items() if files}
     return {"train": tuple(names)} if names else {}
+
+
+def is_plain(name: str, glob: str = "**") -> bool:
+    """Return whether a file is one that `glob` asks for, and not one that is hidden.
+
+    Names that begin with a dot, folders that begin with two underscores and files that describe
+    the dataset count only where the glob spells them.
+    """
+    base = name.rsplit("/", 1)[-1]
+    return (
+        (base not in _NO_DATA or base == glob.rsplit("/", 1)[-1])
+        and _special(name.split("/"), ".") == _special(glob.split("/"), ".")
+        and _special(name.split("/")[:-1], "__") == _special(glob.split("/")[:-1], "__")
+    )
 
 
 def lacking_shards(names: Iterable[str]) -> list[str]:
@@ -114,7 +148,8 @@ def lacking_shards(names: Iterable[str]) -> list[str]:
     lacking = []
     for (stem, count), tails in sets.items():
         tail = next(iter(tails.values())) if len(set(tails.values())) == 1 else ""
-        ending = tail if tail == PARQUET else f"*{PARQUET}"
+        extensions = tail[tail.find(".") :] if "." in tail else ""
+        ending = tail if tail == extensions else f"*{extensions}"
         lacking += [
             f"{stem}-{number:05d}-of-{count:05d}{ending}"
             for number in range(count)
@@ -168,33 +203,49 @@ def _config_splits(
     config: CardConfig, names: list[str], globs: dict[tuple[str, str], tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
     root = f"{config.data_dir}/" if config.data_dir else ""
-    inside = [name for name in names if name.startswith(root)]
     if config.data_files is None:
-        found = splits_by_name(name.removeprefix(root) for name in inside)
+        inside = [name.removeprefix(root) for name in names if name.startswith(root)]
+        found = splits_by_name(inside)
         return {split: tuple(root + name for name in files) for split, files in found.items()}
     splits = {}
     for split, patterns in config.data_files.items():
         files: dict[str, None] = {}
         unmatched = []
-        for glob in patterns:
-            pattern = glob_pattern(root + glob.removeprefix("./"))
-            matched = [name for name in names if pattern.fullmatch(name)]
+        for pattern in patterns:
+            glob = root + pattern.removeprefix("./")
+            matches = glob_pattern(glob).fullmatch
+            matched = [name for name in names if matches(name) and is_plain(name, glob)]
             files.update(dict.fromkeys(matched))
             if not matched:
-                unmatched.append(root + glob)
+                unmatched.append(glob)
         splits[split] = tuple(files)
         if unmatched:
             globs[config.name, split] = tuple(unmatched)
     return splits
 
 
-def _default(configs: tuple[CardConfig, ...]) -> str | None:
-    if len(configs) == 1:
-        return configs[0].name
-    marked = [config.name for config in configs if config.default]
+def _chosen(
+    config: str, splits: dict[str, tuple[str, ...]], unread: dict[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the files of each split in the one format that most of them have."""
+    choices = {split: choose(names) for split, names in splits.items()}
+    kinds = {choice.kind for choice in choices.values() if choice.kind and not choice.names}
+    if kinds:
+        unread[config] = tuple(sorted(kinds))
+    return {split: choice.names for split, choice in choices.items()}
+
+
+def _default(card: Card) -> str | None:
+    names = [config.name for config in card.configs]
+    if len(names) < 2:
+        return names[0] if names else "default"
+    marked = [config.name for config in card.configs if config.default]
     if len(marked) == 1:
         return marked[0]
-    return "default" if any(config.name == "default" for config in configs) else None
+    if "default" in names:
+        return "default"
+    described = list(card.info)
+    return described[0] if len(described) == 1 and described[0] in names else None
 
 
 def _from_conversion(names: list[str]) -> Layout:
@@ -213,16 +264,46 @@ def _from_conversion(names: list[str]) -> Layout:
     return Layout(layout, "default" if "default" in layout else only, {})
 
 
-def _folder_names(name: str, keywords: tuple[str, ...]) -> bool:
-    folders = name.split("/")[:-1]
-    bounded = re.compile(rf"(?:.*{_BREAK})?(?:{'|'.join(keywords)})(?:{_BREAK}.*)?")
-    return any(bounded.fullmatch(folder) for folder in folders)
+def _by_rank(ranked: list[tuple[Any, ...]], number: int) -> list[tuple[Any, ...]]:
+    return sorted((row for row in ranked if row[number] is not None), key=lambda row: row[number])
 
 
-def _file_names(name: str, keywords: tuple[str, ...]) -> bool:
-    bounded = re.compile(rf"(?:.*{_BREAK})?(?:{'|'.join(keywords)}){_BREAK}.*")
-    return bounded.fullmatch(name.rsplit("/", 1)[-1]) is not None
+def _folder_rank(name: str, split: str) -> int | None:
+    """Return which of the split's words, in which shape, names a folder above; None if none."""
+    return _ranks(name.rpartition("/")[0], split)
 
 
-def _hidden(name: str) -> bool:
-    return any(part.startswith((".", "__")) for part in name.split("/"))
+@lru_cache(maxsize=4096)
+def _ranks(folders: str, split: str) -> int | None:
+    return _first(_FOLDER_SHAPES, split, folders.split("/") if folders else [])
+
+
+def _file_rank(name: str, split: str) -> int | None:
+    """Return which of the split's words, in which shape, names the file; None if none."""
+    base = name.rsplit("/", 1)[-1]
+    return _first(_FILE_SHAPES, split, [base]) if _words(split).search(base) else None
+
+
+def _first(shapes: tuple[str, ...], split: str, parts: list[str]) -> int | None:
+    for rank, pattern in enumerate(_patterns(shapes, split)):
+        if any(pattern.fullmatch(part) for part in parts):
+            return rank
+    return None
+
+
+@lru_cache(maxsize=16)
+def _patterns(shapes: tuple[str, ...], split: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(
+        re.compile(shape.format(word=word, edge=_BREAK), re.DOTALL)
+        for word in _KEYWORDS[split]
+        for shape in shapes
+    )
+
+
+@lru_cache(maxsize=16)
+def _words(split: str) -> re.Pattern[str]:
+    return re.compile("|".join(_KEYWORDS[split]))
+
+
+def _special(parts: list[str], mark: str) -> int:
+    return sum(part.startswith(mark) for part in parts)

@@ -19,7 +19,7 @@ from datarax_hf.cache import (
     on_disk,
     repo_folder,
 )
-from datarax_hf.card import CARD
+from datarax_hf.card import CARD, one_file
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.errors import HubConnectionError
 from datarax_hf.layout import CONVERTED
@@ -130,7 +130,7 @@ def _cached_contents(config: HFSourceConfig) -> list[Contents]:
         found = f"The cache holds its revisions {listing(known)}." if known else ""
         raise cache_miss(dataset, asked, paths, config, found=found)
     held = [read_contents(snapshot, config.config) for snapshot in snapshots]
-    able = [contents for contents in held if contents.has_parquet]
+    able = [contents for contents in held if contents.readable]
     if able:
         return able
     converted = cached_snapshots(cache, config.name, CONVERTED) if asked == MAIN else []
@@ -139,20 +139,20 @@ def _cached_contents(config: HFSourceConfig) -> list[Contents]:
     snapshot = held[0].snapshot
     if snapshot.complete and asked == MAIN:
         paths = [repo_folder(cache, dataset) / "refs" / CONVERTED]
-        found = f"Revision {asked!r} has no parquet files, so the Hub's converted copy is needed."
+        found = f"Revision {asked!r} has {held[0].unread()}: the Hub's converted copy is needed."
         raise cache_miss(dataset, CONVERTED, paths, config, found=found)
-    raise cache_miss(dataset, asked, [snapshot.folder / "*.parquet"], config)
+    raise cache_miss(dataset, asked, [snapshot.folder / "*"], config)
 
 
 def _listed(hub: Hub, config: HFSourceConfig) -> Contents:
     """Return what the Hub holds; only the card is downloaded."""
     snapshot = hub.look_up(config.name, config.revision or MAIN)
     contents = _with_card(hub, snapshot)
-    if contents.has_parquet:
+    if contents.readable:
         return contents
     none = (
-        f"hf:{config.name} holds no parquet files at revision {snapshot.revision!r}; other "
-        "formats are not read, and loading scripts are never run"
+        f"hf:{config.name} holds, at revision {snapshot.revision!r}, {contents.unread()}; "
+        "loading scripts are never run"
     )
     if snapshot.revision != MAIN:
         raise UnknownDatasetError(
@@ -210,23 +210,30 @@ def _other_copy(plan: Plan) -> Plan | None:
 
 def _from_conversion(snapshot: Snapshot, config: HFSourceConfig) -> Contents:
     note = (
-        f"{config.revision or MAIN!r} holds no parquet files; the Hub's converted copy at "
-        f"{CONVERTED!r}, commit {snapshot.commit}, is read instead"
+        f"{config.revision or MAIN!r} holds no files of a format that is read; the Hub's converted "
+        f"copy at {CONVERTED!r}, commit {snapshot.commit}, is read instead"
     )
     return read_contents(replace(snapshot, notes=(*snapshot.notes, note)), config.config)
 
 
 def _local(config: HFSourceConfig) -> Contents:
-    """Return the contents of a folder that is laid out as a repository."""
+    """Return the contents of a folder that is laid out as a repository, or of one file."""
     folder = Path(config.name).expanduser().absolute()
-    if not folder.is_dir():
-        raise UnknownDatasetError(f"hf:{config.name}: {folder} is no folder of this machine")
+    if not folder.exists():
+        raise UnknownDatasetError(
+            f"hf:{config.name}: {folder} is no folder and no file of this machine"
+        )
     if config.revision is not None:
         raise UnknownDatasetError(
-            f"hf:{config.name}: a folder has no revisions, but {config.revision!r} was asked for"
+            f"hf:{config.name}: a path has no revisions, but {config.revision!r} was asked for"
         )
-    snapshot = Snapshot(config.name, MAIN, "", folder, on_disk(folder), complete=True)
-    contents = read_contents(snapshot)
-    if not contents.has_parquet:
-        raise UnknownDatasetError(f"hf:{config.name}: {folder} holds no parquet files")
+    if folder.is_file():
+        files: dict[str, int | None] = {folder.name: folder.stat().st_size}
+        snapshot = Snapshot(config.name, MAIN, "", folder.parent, files, complete=True)
+        contents = read_contents(snapshot, card=one_file(folder.name))
+    else:
+        snapshot = Snapshot(config.name, MAIN, "", folder, on_disk(folder), complete=True)
+        contents = read_contents(snapshot)
+    if not contents.readable:
+        raise UnknownDatasetError(f"hf:{config.name}: {folder} holds {contents.unread()}")
     return contents

@@ -7,7 +7,7 @@ of the files this machine lacks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datarax.errors import UnknownConfigError, UnknownSplitError, listing
@@ -15,15 +15,12 @@ from datarax.sources import SplitTerm, choose_split, parse_split
 from datarax_hf.cache import Snapshot
 from datarax_hf.card import CARD, Card, CardConfig, read_card
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.derived import Derived
 from datarax_hf.errors import SplitNotCachedError
-from datarax_hf.layout import (
-    CONVERTED,
-    PARQUET,
-    Layout,
-    check_path,
-    find_layout,
-    lacking_shards,
-)
+from datarax_hf.formats.kinds import SUPPORTED, is_read, kind_of
+from datarax_hf.formats.labels import folder_labels
+from datarax_hf.formats.settings import Settings
+from datarax_hf.layout import CONVERTED, Layout, check_path, find_layout, lacking_shards
 from datarax_hf.remedy import Origin, how_to_fetch
 
 
@@ -50,8 +47,8 @@ class Contents:
         return Origin(snapshot.dataset, snapshot.commit or None, snapshot.folder)
 
     @property
-    def has_parquet(self) -> bool:
-        """Whether any split has a file, or a card promises files that are not listed."""
+    def readable(self) -> bool:
+        """Whether any split has a file of a format that is read, or a card promises some."""
         promised = not self.snapshot.complete and bool(self.layout.globs)
         return promised or any(
             files for splits in self.layout.configs.values() for files in splits.values()
@@ -60,13 +57,27 @@ class Contents:
     def lacks_card(self) -> bool:
         """Return whether the card is listed, not on this machine, and may change the answer.
 
-        Where all parquet files lie in one folder, file names tell as much as a card would.
+        Where all data is parquet in one folder, file names tell as much as a card would.
         """
         snapshot = self.snapshot
         if snapshot.has(CARD) or CARD not in snapshot.files:
             return False
-        folders = {name.rpartition("/")[0] for name in snapshot.files if name.endswith(PARQUET)}
-        return len(folders) > 1
+        data = [name for name in snapshot.files if is_read(name)]
+        folders = {name.rpartition("/")[0] for name in data}
+        return len(folders) > 1 or any(kind_of(name) != "parquet" for name in data)
+
+    def unread(self) -> str:
+        """Return what was found in place of files of a format that is read, as a clause."""
+        kinds = sorted({kind for kinds in self.layout.unread.values() for kind in kinds})
+        found = f", but {' and '.join(kinds)} files" if kinds else ""
+        return f"no files of a format that is read{found}; read are {SUPPORTED}"
+
+    def settings(self, config: str, derived: Derived | None = None) -> Settings:
+        """Return what the files of a configuration are read with."""
+        options = dict(self.card.options(config))
+        options.pop("features", None)
+        labels, described = folder_labels(self.layout.configs[config].values(), options)
+        return Settings(options, self.card.features(config), labels, described, derived)
 
     def splits(self, config: str) -> Mapping[str, tuple[str, ...]]:
         """Return the files of each split of a configuration, those without any left out."""
@@ -87,6 +98,7 @@ class Plan:
         terms: The terms of the split expression.
         files: The files of each split that a term names, in order, relative to the snapshot.
         notes: What a user should know.
+        settings: What the files are read with.
     """
 
     contents: Contents
@@ -94,6 +106,7 @@ class Plan:
     terms: tuple[SplitTerm, ...]
     files: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -120,10 +133,19 @@ class Plan:
         return list(dict.fromkeys(lacking))
 
 
-def read_contents(snapshot: Snapshot, asked_config: str | None = None) -> Contents:
-    """Return what a snapshot holds, reading its card where it is on this machine."""
+def read_contents(
+    snapshot: Snapshot, asked_config: str | None = None, *, card: Card | None = None
+) -> Contents:
+    """Return what a snapshot holds, reading its card where it is on this machine.
+
+    Args:
+        snapshot: The snapshot.
+        asked_config: The configuration asked for, for a snapshot without a card.
+        card: What stands in place of the card.
+    """
     dataset = snapshot.dataset
-    card = read_card(snapshot.folder / CARD, dataset)
+    if card is None:
+        card = read_card(snapshot.folder / CARD, dataset)
     notes = [*snapshot.notes, *card.notes]
     if not snapshot.has(CARD) and not snapshot.complete:
         notes.append("the card is not on this machine; configs and splits are from file names")
@@ -147,7 +169,7 @@ def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
     splits = contents.splits(chosen)
     if not splits:
         raise UnknownConfigError(
-            f"{uri}: the config {chosen!r} has no parquet files; "
+            f"{uri}: the config {chosen!r} has {contents.unread()}; "
             f"its configs are {listing(contents.layout.configs)}"
         )
     if config.split is not None:
@@ -167,7 +189,8 @@ def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
     for names in files.values():
         for name in names:
             check_path(name, dataset=uri)
-    return Plan(contents, chosen, terms, files, contents.notes)
+    settings = contents.settings(chosen, Derived.of(config))
+    return Plan(contents, chosen, terms, files, contents.notes, settings)
 
 
 def _written(term: SplitTerm) -> str:

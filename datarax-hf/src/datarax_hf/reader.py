@@ -18,9 +18,9 @@ from datarax_hf.columns import ArrayColumn, Column, ImageColumn, ObjectColumn, S
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import Features, Kind, describe
 from datarax_hf.images import ImageDecoder, ImageForm, is_image
-from datarax_hf.parquet import Shards
 from datarax_hf.plan import Plan
 from datarax_hf.recent import RecentColumns
+from datarax_hf.shards import Shards
 
 HELD_BYTES = 256 * 2**20
 HEADERS_AT_ONCE = 256
@@ -38,7 +38,7 @@ def open_reader(plan: Plan, config: HFSourceConfig) -> Reader:
     """
     snapshot = plan.snapshot
     names = [name for files in plan.files.values() for name in files]
-    shards = Shards(names, plan.contents.origin)
+    shards = Shards(names, plan.contents.origin, plan.settings)
     identity = {"config": plan.config, "split": plan.expression}
     if snapshot.commit:
         identity["revision"] = snapshot.commit

@@ -1,0 +1,133 @@
+"""Arrow IPC files and streams: record batches, mapped into memory while one is read.
+
+A file's footer says where its batches lie; a stream is walked through once, which touches only
+the heads of its messages. What others wrote is validated before it is handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from datarax_hf.features import read_features
+from datarax_hf.formats.shard import Shard, check_head, count_nulls
+from datarax_hf.remedy import Origin
+
+_FILE = b"ARROW1"
+_STREAM = b"\xff\xff\xff\xff"
+
+
+class ArrowShard(Shard):
+    """An Arrow IPC file or stream.
+
+    Raises:
+        CorruptDataError: If it is neither, or ends too early.
+    """
+
+    unit = "record batch"
+
+    def __init__(self, name: str, origin: Origin) -> None:
+        self.name = name
+        self.origin = origin
+        check_head(name, origin)
+        path = origin.folder / name
+        with path.open("rb") as file:
+            head = file.read(len(_FILE))
+        if head != _FILE and head[: len(_STREAM)] != _STREAM:
+            raise origin.damaged(name, f"is no Arrow file or stream: it begins with {head!r}")
+        self._index = Batches(path, stream=head != _FILE)
+        try:
+            self._index.scan()
+        except (pa.ArrowException, OSError, EOFError, MemoryError) as error:
+            raise origin.damaged(name, f"is truncated or damaged: {error}") from error
+        self.schema = self._index.schema
+        self.features = read_features(self.schema, where=name)
+        self.rows = tuple(self._index.rows)
+
+    def table(self, group: int, columns: Sequence[str]) -> pa.Table:
+        return self._index.table(group, columns, validate=True)
+
+    def nulls(self, column: str) -> int:
+        return self._index.nulls(column)
+
+
+class Batches:
+    """The record batches of an Arrow IPC file or stream, by number.
+
+    Attributes:
+        schema: The columns.
+        rows: The rows of each batch.
+    """
+
+    schema: pa.Schema
+    rows: list[int]
+
+    def __init__(self, path: Path, *, stream: bool = False) -> None:
+        self.path = path
+        self._stream = stream
+        self._places: list[int] = []
+        self._nulls: dict[str, int] = {}
+
+    def scan(self) -> None:
+        """Find the batches, their rows and their nulls.
+
+        Raises:
+            pa.ArrowException: If the file cannot be read; so may an OSError or an EOFError.
+        """
+        self.rows = []
+        with pa.memory_map(str(self.path)) as mapped:
+            if not self._stream:
+                with pa.ipc.open_file(mapped) as file:
+                    self.schema = file.schema
+                    for number in range(file.num_record_batches):
+                        self._take(file.get_batch(number))
+                return
+            with pa.ipc.open_stream(mapped) as stream:
+                self.schema = stream.schema
+                while True:
+                    place = mapped.tell()
+                    try:
+                        batch = stream.read_next_batch()
+                    except StopIteration:
+                        return
+                    self._places.append(place)
+                    self._take(batch)
+
+    def table(self, number: int, columns: Sequence[str], *, validate: bool = False) -> pa.Table:
+        """Return columns of a batch, which keep the file mapped as long as they live."""
+        mapped = pa.memory_map(str(self.path))
+        if not self._stream:
+            batch = pa.ipc.open_file(mapped).get_batch(number)
+        elif any(pa.types.is_dictionary(column.type) for column in self.schema):
+            stream = pa.ipc.open_stream(mapped)
+            for _ in range(number + 1):
+                batch = stream.read_next_batch()
+        else:
+            mapped.seek(self._places[number])
+            batch = pa.ipc.read_record_batch(pa.ipc.read_message(mapped), self.schema)
+        names = self.schema.names
+        arrays = [batch.column(names.index(name)) for name in columns]
+        if validate:
+            for array in arrays:
+                array.validate(full=True)
+        if not arrays:
+            return pa.table({"": pa.nulls(batch.num_rows)}).select([])
+        return pa.Table.from_arrays(arrays, names=list(columns))
+
+    def nulls(self, column: str) -> int:
+        """Return the nulls of a column, or of a part of a struct as "image.bytes"."""
+        return self._nulls[column]
+
+    def _take(self, batch: pa.RecordBatch) -> None:
+        self.rows.append(batch.num_rows)
+        for name, values in zip(batch.schema.names, batch.columns, strict=True):
+            self._count(name, values)
+            if pa.types.is_struct(values.type):
+                for part, inner in zip(values.type, values.flatten(), strict=True):
+                    self._count(f"{name}.{part.name}", inner)
+
+    def _count(self, name: str, values: Any) -> None:
+        self._nulls[name] = self._nulls.get(name, 0) + count_nulls(values)

@@ -1,0 +1,186 @@
+"""Text files as UTF-8 bytes: decompressed, checked and cut into whole lines, in bounded memory.
+
+What comes out is valid UTF-8 without a byte order mark. What is wrong is said with the file and the
+byte.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import pyarrow as pa
+
+from datarax.errors import NotSupportedError
+from datarax_hf.formats.shard import check_head
+from datarax_hf.remedy import Origin
+
+BLOCK = 8 * 2**20
+LARGEST_LINE = 256 * 2**20
+"""Bytes; a line beyond it is taken for damage, so that no file is read into memory as one line."""
+
+FREE_BYTES = 256 * 2**20
+LARGEST_RATIO = 250
+"""Beyond `FREE_BYTES`, a file may grow by this factor when it is decompressed, and no more."""
+
+_MAGIC = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"\x28\xb5\x2f\xfd": lambda path: pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"),
+}
+_BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException)
+
+
+class Characters:
+    """A text file, plain or compressed, to be read once.
+
+    Args:
+        name: The file, relative to the origin's folder.
+        origin: Where it comes from.
+        encoding: Its encoding.
+        errors: What becomes of bytes that are not of the encoding, as Python's codecs name it.
+        ended: Whether to end the last line where the file does not.
+        counting: A character to count in `counted` while the text is read.
+        advance: Is told the bytes of the file that were read, as they are.
+
+    Raises:
+        CorruptDataError: If it is empty or a pointer; while it is read, if it is damaged.
+        NotSupportedError: If there is no such encoding.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        origin: Origin,
+        *,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        ended: bool = True,
+        counting: str = "",
+        advance: Callable[[int], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.origin = origin
+        self._size = check_head(name, origin)
+        try:
+            self._plain = codecs.lookup(encoding).name == "utf-8"
+            codecs.lookup_error(errors)
+        except LookupError as error:
+            raise NotSupportedError(f"hf:{origin.dataset}: {error}") from error
+        self._file: Any = _opened(name, origin)
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors)
+        self._newline = ended
+        self._advance = advance
+        self._counting = counting.encode()
+        self.counted = 0
+        self._taken = 0
+        self._last = b""
+        self._ended = False
+        self.closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Closing again does nothing."""
+        self.closed = True
+        self._file.close()
+
+    def readable(self) -> bool:
+        """Return True: it is a file to read."""
+        return True
+
+    def read(self, size: int = BLOCK) -> bytes:
+        """Return about `size` bytes of text as UTF-8, or none at the end."""
+        while not self._ended:
+            raw = self._raw(size)
+            self._ended = not raw
+            text = self._text(raw)
+            if text:
+                self._last = text[-1:]
+                self.counted += text.count(self._counting) if self._counting else 0
+                return text
+        if self._newline and self._last not in (b"", b"\n"):
+            self._last = b"\n"
+            return b"\n"
+        return b""
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[bytes, int]]:
+        """Yield pieces of whole lines, and the number of the first line of each, from 1."""
+        rest, line = b"", 1
+        while text := self.read(size):
+            end = text.rfind(b"\n") + 1
+            if not end:
+                rest += text
+                if len(rest) > LARGEST_LINE:
+                    raise self.origin.damaged(
+                        self.name, f"has a line {line} of more than {LARGEST_LINE:,} bytes"
+                    )
+                continue
+            block = rest + text[:end]
+            yield block, line
+            line += block.count(b"\n")
+            rest = text[end:]
+        if rest:
+            yield rest, line
+
+    def _raw(self, size: int) -> bytes:
+        try:
+            raw = bytes(self._file.read(size))
+        except _BROKEN as error:
+            raise self.origin.damaged(
+                self.name, f"cannot be decompressed beyond {self._taken:,} bytes of text: {error}"
+            ) from error
+        if self._taken + len(raw) > max(FREE_BYTES, LARGEST_RATIO * self._size):
+            raise self.origin.damaged(
+                self.name,
+                f"of {self._size:,} bytes grows beyond {self._taken:,} when it is decompressed, "
+                "which no text does that is meant to be read",
+            )
+        if self._advance is not None:
+            self._advance(len(raw))
+        return raw
+
+    def _text(self, raw: bytes) -> bytes:
+        pending = self._decoder.getstate()[0]
+        first = not self._taken
+        if self._plain and not pending and raw.isascii() and raw:
+            self._taken += len(raw)
+            return raw
+        try:
+            text = self._decoder.decode(raw, final=not raw)
+        except UnicodeDecodeError as error:
+            place = self._taken - len(pending) + error.start
+            raise self.origin.damaged(
+                self.name,
+                f"is not {self._encoding} at byte {place:,} of its text "
+                f"({error.object[error.start : error.start + 4]!r}: {error.reason}); the card "
+                "may name another 'encoding'",
+            ) from error
+        self._taken += len(raw)
+        if first:
+            text = text.removeprefix("\ufeff")
+        return text.encode("utf-8", "replace")
+
+
+def _opened(name: str, origin: Origin) -> Any:
+    path = origin.folder / name
+    with path.open("rb") as file:
+        head = file.read(8)
+    for magic, open_ in _MAGIC.items():
+        if head.startswith(magic):
+            try:
+                return open_(path)
+            except _BROKEN as error:
+                raise origin.damaged(name, f"cannot be decompressed: {error}") from error
+    return path.open("rb")

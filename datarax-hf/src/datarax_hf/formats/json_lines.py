@@ -1,0 +1,422 @@
+"""JSON: lines of objects, one array of objects, or one object of columns.
+
+Blocks of lines are parsed by Arrow. Types are those that hold for the whole file: where a later
+block does not fit what the first ones look like, the file is read again with wider types. A column
+of values that no Arrow type holds together is kept as JSON text, which the feature `Json` says.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json
+
+from datarax.errors import CorruptDataError, listing
+from datarax_hf.formats.characters import BLOCK, Characters
+from datarax_hf.formats.guess import Guess, WiderTypesError, storage_type
+from datarax_hf.formats.settings import Settings
+from datarax_hf.remedy import Origin
+
+OPTIONS: dict[str, Any] = {
+    "encoding": "utf-8",
+    "encoding_errors": "strict",
+    "field": None,
+}
+DEEPEST = 60
+"""Levels of nesting; Arrow's files hold 64."""
+
+LARGEST_DOCUMENT = 2**30
+"""Bytes of a document that is read whole: an object of columns, or one with a `field`."""
+
+_DECODE = json.JSONDecoder().raw_decode
+_SPACE = re.compile(r"[ \t\r\n]*")
+_ROWS = 10_000
+_REFUSED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STEPS = np.zeros(256, np.int8)
+_STEPS[list(b"{[")] = 1
+_STEPS[list(b"}]")] = -1
+
+
+def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Iterator[pa.Table]:
+    """Yield the records of a JSON file, in pieces of one schema: that of `guess`.
+
+    Raises:
+        CorruptDataError: If it is not JSON, with the line.
+        WiderTypesError: If it does not fit `guess`, which is wider now: it is to be read again.
+    """
+    options = settings.given(OPTIONS, f"hf:{origin.dataset}, JSON")
+    hints = {
+        column: stored
+        for column, feature in (settings.features or {}).items()
+        if (stored := storage_type(feature)) is not None and pa.types.is_uint64(stored)
+    }
+    with Characters(
+        name,
+        origin,
+        encoding=options["encoding"] or "utf-8",
+        errors=options["encoding_errors"] or "strict",
+        advance=guess.advance,
+    ) as file:
+        for block, line in _blocks(file, options["field"]):
+            if block.strip():
+                yield _parsed(file, block, line, guess, hints)
+
+
+def _blocks(file: Characters, field: str | None) -> Iterator[tuple[bytes, int | None]]:
+    """Yield lines of one object each, in blocks, and the line each begins at, where known."""
+    blocks = file.blocks()
+    first, line = next((piece for piece in blocks if piece[0].strip()), (b"", 1))
+    start = first.lstrip()
+    if field is not None:
+        yield from _of_document(_document(file, first, blocks), field, file)
+    elif start[:1] == b"[":
+        yield from _of_array(_Values(file, first, blocks, line))
+    elif start[:1] == b"{" and not _is_json(start.partition(b"\n")[0]):
+        yield from _of_values(_Values(file, first, blocks, line))
+    else:
+        yield first, line
+        yield from blocks
+
+
+class _Values:
+    """JSON values in a text, one after another, whatever lines they stand on."""
+
+    def __init__(
+        self, file: Characters, first: bytes, blocks: Iterator[tuple[bytes, int]], line: int
+    ) -> None:
+        self._file = file
+        self._text = first.decode()
+        self._blocks = blocks
+        self._place = 0
+        self._line = line
+
+    def peek(self) -> str:
+        """Return the next character that is no space; nothing at the end."""
+        while True:
+            self._place = _SPACE.match(self._text, self._place).end()  # type: ignore[union-attr]  # it matches nothing too
+            if self._place < len(self._text) or not self._more(1):
+                return self._text[self._place : self._place + 1]
+
+    def skip(self) -> None:
+        """Go past the character that `peek` returned."""
+        self._place += 1
+
+    def next(self) -> tuple[Any, str]:
+        """Return the next value, and its text on one line."""
+        pieces = 1
+        while True:
+            try:
+                value, end = _DECODE(self._text, self._place)
+            except RecursionError:
+                raise self.damaged("is nested too deeply", self._place) from None
+            except json.JSONDecodeError as error:
+                cut = error.pos >= len(self._text) or error.msg.startswith("Unterminated")
+                if not (cut and self._more(pieces)):
+                    raise self.damaged(f"is no JSON: {error.msg}", error.pos) from error
+                pieces *= 2
+                continue
+            # A number may go on beyond the text.
+            if end == len(self._text) and self._more(1):
+                continue
+            text = self._text[self._place : end].replace("\n", " ").replace("\r", " ")
+            self._place = end
+            return value, text
+
+    def damaged(self, what: str, place: int | None = None) -> CorruptDataError:
+        """Return the error for what stands at a place of the text."""
+        line = self._line + self._text.count("\n", 0, self._place if place is None else place)
+        return self._file.origin.damaged(self._file.name, f"in line {line} {what}")
+
+    def _more(self, pieces: int) -> bool:
+        self._line += self._text.count("\n", 0, self._place)
+        parts = [self._text[self._place :]]
+        self._place = 0
+        for _ in range(pieces):
+            block, _ = next(self._blocks, (b"", 0))
+            parts.append(block.decode())
+        self._text = "".join(parts)
+        if len(self._text) > LARGEST_DOCUMENT:
+            raise self.damaged(f"holds a value of more than {LARGEST_DOCUMENT:,} bytes")
+        return any(parts[1:])
+
+
+def _of_array(values: _Values) -> Iterator[tuple[bytes, None]]:
+    """Yield the elements of an array; those that are no objects are records of a field `text`."""
+    values.skip()
+    lines: list[str] = []
+    size = 0
+    if values.peek() == "]":
+        return
+    while True:
+        value, text = values.next() if values.peek() else _ended(values)
+        lines.append(text if isinstance(value, dict) else json.dumps({"text": value}))
+        size += len(text)
+        mark = values.peek()
+        if mark not in {",", "]"}:
+            raise values.damaged(
+                f"has {mark!r} where ',' or ']' is due" if mark else "ends within its array"
+            )
+        values.skip()
+        if mark == "]" or size > BLOCK:
+            yield _joined(lines), None
+            lines, size = [], 0
+        if mark == "]":
+            break
+    if values.peek():
+        raise values.damaged(f"has {values.peek()!r} after its array")
+
+
+def _ended(values: _Values) -> tuple[Any, str]:
+    raise values.damaged("ends within its array")
+
+
+def _of_values(values: _Values) -> Iterator[tuple[bytes, None]]:
+    """Yield what an object that stands on several lines holds: columns, if it is the only one."""
+    value, text = values.next()
+    if not values.peek():
+        yield from _of_document(value, None, values)
+        return
+    lines = [text]
+    while values.peek():
+        value, text = values.next()
+        if not isinstance(value, dict):
+            raise values.damaged("holds a value that is no object")
+        lines.append(text)
+        if sum(map(len, lines[-1000:])) > BLOCK or len(lines) >= 1000:
+            yield _joined(lines), None
+            lines = []
+    if lines:
+        yield _joined(lines), None
+
+
+def _document(file: Characters, first: bytes, blocks: Iterator[tuple[bytes, int]]) -> Any:
+    """Return the one value that a file holds."""
+    parts, size = [first], len(first)
+    for block, _ in blocks:
+        parts.append(block)
+        size += len(block)
+        if size > LARGEST_DOCUMENT:
+            raise file.origin.damaged(
+                file.name, f"is one document of more than {LARGEST_DOCUMENT:,} bytes"
+            )
+    try:
+        return json.loads(b"".join(parts))
+    except json.JSONDecodeError as error:
+        raise file.origin.damaged(
+            file.name, f"in line {error.lineno} is no JSON: {error.msg}"
+        ) from error
+    except RecursionError:
+        raise file.origin.damaged(file.name, "is nested too deeply") from None
+
+
+def _of_document(
+    document: Any, field: str | None, told: Characters | _Values
+) -> Iterator[tuple[bytes, None]]:
+    """Yield the records of a document: of its array, or of its columns."""
+    if field is not None:
+        if not isinstance(document, dict) or field not in document:
+            found = listing(document) if isinstance(document, dict) else "no object"
+            raise _damaged(told, f"has no field {field!r}, which the card names; it has {found}")
+        document = document[field]
+    if isinstance(document, list):
+        rows = [row if isinstance(row, dict) else {"text": row} for row in document]
+    elif isinstance(document, dict):
+        rows = _transposed(document, told)
+    else:
+        raise _damaged(told, f"holds a {type(document).__name__} where records are due")
+    for start in range(0, len(rows), _ROWS):
+        yield _joined([json.dumps(row) for row in rows[start : start + _ROWS]]), None
+
+
+def _transposed(columns: dict[str, Any], told: Characters | _Values) -> list[dict[str, Any]]:
+    """Return the rows of an object of columns: lists of one length, or objects by row."""
+    values = list(columns.values())
+    if all(isinstance(column, dict) for column in values):
+        keys = dict.fromkeys(key for column in values for key in column)
+        return [{name: columns[name].get(key) for name in columns} for key in keys]
+    lengths = {len(column) if isinstance(column, list) else -1 for column in values}
+    if len(lengths) != 1 or -1 in lengths:
+        raise _damaged(
+            told, "is one object, and its values are not columns: lists of one length, or objects"
+        )
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _damaged(told: Characters | _Values, what: str) -> CorruptDataError:
+    if isinstance(told, _Values):
+        return told.damaged(what)
+    return told.origin.damaged(told.name, what)
+
+
+def _parsed(
+    file: Characters,
+    block: bytes,
+    line: int | None,
+    guess: Guess,
+    hints: Mapping[str, pa.DataType],
+) -> pa.Table:
+    """Return the records of a block, of the schema that `guess` has after it.
+
+    Raises:
+        WiderTypesError: If that is another one than before the block.
+    """
+    _refuse_depth(file, block, line)
+    if guess.texts:
+        block = _joined([_with_texts(row, guess.texts) for row in _rows(file, block, line)])
+    own = pa.schema(list(hints.items()))
+    try:
+        table = _arrow(block, guess.schema() if guess.columns else own)
+    except _REFUSED:
+        try:
+            table = _arrow(block, own)
+        except _REFUSED as error:
+            rows = _rows(file, block, line)
+            mixed = _mixed(rows) - guess.texts
+            if not mixed:
+                try:
+                    return _parsed_again(rows, guess, own)
+                except _REFUSED:
+                    raise file.origin.damaged(
+                        file.name, f"{_place(line)}cannot be read: {error}"
+                    ) from error
+            guess.texts |= mixed
+            guess.columns.update(dict.fromkeys(mixed & set(guess.columns), pa.string()))
+            raise WiderTypesError from error
+    guess.take(table.schema)
+    return _conformed(table, guess)
+
+
+def _parsed_again(rows: list[dict[str, Any]], guess: Guess, own: pa.Schema) -> pa.Table:
+    """Return records whose keys stand twice: the last one counts."""
+    table = _arrow(_joined([json.dumps(row) for row in rows]), guess.schema() or own)
+    guess.take(table.schema)
+    return _conformed(table, guess)
+
+
+def _conformed(table: pa.Table, guess: Guess) -> pa.Table:
+    """Return a table in the types of `guess`."""
+    return table.select(list(guess.columns)).cast(guess.schema())
+
+
+def _arrow(block: bytes, schema: pa.Schema) -> pa.Table:
+    """Return what Arrow reads from lines of JSON."""
+    parse = pyarrow.json.ParseOptions(explicit_schema=schema)
+    for size in (max(len(block) // 8, 2**20), len(block) + 1):
+        try:
+            table = pyarrow.json.read_json(
+                io.BytesIO(block),
+                read_options=pyarrow.json.ReadOptions(block_size=size),
+                parse_options=parse,
+            )
+            table.validate()
+        except pa.ArrowInvalid as error:
+            if "straddling" not in str(error) or size > len(block):
+                raise
+        else:
+            return table
+    raise AssertionError("a block that holds everything straddles nothing")
+
+
+def _rows(file: Characters, block: bytes, line: int | None) -> list[dict[str, Any]]:
+    """Return the records of a block as Python has them.
+
+    Raises:
+        CorruptDataError: If a line is no JSON, or no object.
+    """
+    rows = []
+    for number, text in enumerate(block.split(b"\n"), start=line or 0):
+        if not text.strip():
+            continue
+        try:
+            row = json.loads(text, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            why = getattr(error, "msg", None) or str(error)
+            raise file.origin.damaged(
+                file.name,
+                f"{_place(None if line is None else number)}is no JSON: {why} "
+                f"({text[:40].decode(errors='replace')!r})",
+            ) from error
+        if not isinstance(row, dict):
+            raise file.origin.damaged(
+                file.name,
+                f"{_place(None if line is None else number)}holds {text[:40].decode()!r}, which "
+                "is no object",
+            )
+        rows.append(row)
+    return rows
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not a value that JSON has")
+
+
+def _place(line: int | None) -> str:
+    return "" if line is None else f"in line {line} "
+
+
+def _mixed(rows: list[dict[str, Any]]) -> set[str]:
+    """Return the columns in which values of several kinds stand at one place."""
+    seen: dict[tuple[str, ...], str] = {}
+    return {name for row in rows for name, value in row.items() if _differs(value, (name,), seen)}
+
+
+def _differs(value: Any, path: tuple[str, ...], seen: dict[tuple[str, ...], str]) -> bool:
+    if value is None:
+        return False
+    kind = "number" if type(value) in {int, float} else type(value).__name__
+    if seen.setdefault(path, kind) != kind:
+        return True
+    if isinstance(value, dict):
+        return any(_differs(inner, (*path, key), seen) for key, inner in value.items())
+    if isinstance(value, list):
+        return any(_differs(inner, (*path, ""), seen) for inner in value)
+    return False
+
+
+def _with_texts(row: dict[str, Any], texts: set[str]) -> str:
+    return json.dumps(
+        {
+            name: json.dumps(value) if name in texts and value is not None else value
+            for name, value in row.items()
+        }
+    )
+
+
+def _refuse_depth(file: Characters, block: bytes, line: int | None) -> None:
+    """Raise where values are nested so deeply that reading them would end the process."""
+    if _depth(block) <= DEEPEST:
+        return
+    # Brackets within strings count for nothing.
+    for number, text in enumerate(_STRING.sub(b"", block).split(b"\n"), start=line or 0):
+        if _depth(text) > DEEPEST:
+            raise file.origin.damaged(
+                file.name,
+                f"{_place(None if line is None else number)}is nested more than {DEEPEST} "
+                "levels deep",
+            )
+
+
+def _depth(block: bytes) -> int:
+    steps = _STEPS[np.frombuffer(block, np.uint8)]
+    return int(np.cumsum(steps[steps != 0], dtype=np.int64).max(initial=0))
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def _joined(lines: list[str]) -> bytes:
+    return "\n".join([*lines, ""]).encode()

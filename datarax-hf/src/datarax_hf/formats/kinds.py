@@ -1,0 +1,130 @@
+"""Which format a file has, by its name: the formats that are read, and those that are only known.
+
+A split is read in one format: that of the extension which most of its files have, as the Hub
+decides it. Works on names alone and imports nothing, so that a plan costs no file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+"""The files that describe an image folder."""
+
+READ = {
+    "parquet": (".parquet", ".geoparquet", ".gpq"),
+    "arrow": (".arrow",),
+    "json": (".jsonl", ".ndjson", ".json"),
+    "csv": (".csv", ".tsv"),
+    "text": (".txt",),
+    "image folder": (
+        *(".apng", ".avif", ".blp", ".bmp", ".bw", ".dds", ".dib", ".gif", ".icb", ".icns"),
+        *(".ico", ".im", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf"),
+        *(".jpg", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".ras"),
+        *(".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp", ".xbm"),
+        ".xpm",
+    ),
+}
+"""The extensions of each format that is read."""
+
+KNOWN = {
+    "webdataset": (".tar",),
+    "zip": (".zip",),
+    "audio folder": (
+        *(".aac", ".aif", ".aiff", ".au", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg"),
+        *(".opus", ".voc", ".w64", ".wav", ".wma"),
+    ),
+    "video folder": (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"),
+    "document folder": (".pdf",),
+    "HDF5": (".h5", ".hdf5"),
+    "lance": (".lance",),
+    "XML": (".xml",),
+    "CoNLL": (".conll", ".conllu"),
+    "pickle": (".pickle", ".pkl"),
+    "NumPy": (".npy", ".npz"),
+    "SQLite": (".db", ".sqlite"),
+}
+"""The extensions of formats that are not read, but are data: they decide what a split is."""
+
+SUPPORTED = "parquet, Arrow, JSON lines, JSON, CSV, TSV, text and image folders"
+
+_KIND_OF = {
+    extension: kind
+    for kinds in (READ, KNOWN)
+    for kind, extensions in kinds.items()
+    for extension in extensions
+}
+_RANK = (".csv", ".json", ".jsonl", ".arrow", ".parquet")
+"""Of extensions that equally many files have, the last of these decides."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a split is made of.
+
+    Attributes:
+        kind: The format of its files, or None where none of them is data.
+        names: Those of its files that are read; empty where the format is not.
+    """
+
+    kind: str | None
+    names: tuple[str, ...]
+
+
+def is_data(name: str) -> bool:
+    """Return whether a file's name is that of data of any known format."""
+    return kind_of(name) is not None
+
+
+def kind_of(name: str) -> str | None:
+    """Return the format of a file by its last known extension: `a.csv.gz` is CSV."""
+    for extension in reversed(_extensions(name)):
+        if extension in _KIND_OF:
+            return _KIND_OF[extension]
+    return None
+
+
+def is_read(name: str) -> bool:
+    """Return whether a file's name is that of a format that is read."""
+    return kind_of(name) in READ
+
+
+def is_metadata(name: str) -> bool:
+    """Return whether a file describes an image folder."""
+    return name.rsplit("/", 1)[-1] in METADATA
+
+
+def choose(names: Iterable[str]) -> Choice:
+    """Return the format that most of these files have, and those of them that it reads."""
+    names = tuple(names)
+    votes = Counter(
+        (extension, is_metadata(name)) for name in names for extension in _extensions(name)
+    )
+    known = [vote for vote in votes if vote[0] in _KIND_OF]
+    if not known:
+        return Choice(None, ())
+    extension, _ = max(known, key=lambda vote: _weight(*vote, votes[vote]))
+    kind = _KIND_OF[extension]
+    if kind not in READ:
+        return Choice(kind, ())
+    extensions = set(READ[kind])
+    images = kind == "image folder"
+    return Choice(
+        kind,
+        tuple(
+            name
+            for name in names
+            if (images and is_metadata(name)) or not extensions.isdisjoint(_extensions(name))
+        ),
+    )
+
+
+def _weight(extension: str, metadata: bool, count: int) -> tuple[bool, int, int, str]:
+    rank = _RANK.index(extension) if extension in _RANK else -1
+    return not metadata, count, rank, extension
+
+
+def _extensions(name: str) -> list[str]:
+    return [f".{part.lower()}" for part in name.rsplit("/", 1)[-1].split(".")[1:]]

@@ -1,0 +1,36 @@
+"""Image folders by name alone: whether metadata files describe them, else the labels of folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from datarax_hf.formats.kinds import is_metadata, kind_of
+
+
+def folder_labels(
+    splits: Iterable[Iterable[str]], options: Mapping[str, Any]
+) -> tuple[tuple[str, ...] | None, bool]:
+    """Return the class names of an image folder and whether metadata files describe it.
+
+    Where there are metadata files, they are the records and folders name no classes. Else each
+    image is a record and its folder its class, provided that all images lie equally deep in more
+    than one folder; the card's `drop_labels` decides that where it is given.
+
+    Args:
+        splits: The files of each split of the configuration.
+        options: The parameters that the card gives.
+    """
+    names = [name for split in splits for name in split]
+    images = [name for name in names if kind_of(name) == "image folder"]
+    if not images:
+        return None, False
+    if not options.get("drop_metadata") and any(is_metadata(name) for name in names):
+        return None, True
+    folders = {name.rpartition("/")[0] for name in images}
+    labels = sorted({folder.rpartition("/")[2] for folder in folders})
+    level = len({folder.count("/") + bool(folder) for folder in folders}) == 1
+    drop = options.get("drop_labels")
+    if drop or (drop is None and not (len(labels) > 1 and level)):
+        return None, False
+    return tuple(labels), False

@@ -1,0 +1,92 @@
+"""Parquet files: row groups. Footers are read once, when the files are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datarax_hf.features import read_features
+from datarax_hf.formats.shard import Shard, check_head
+from datarax_hf.remedy import Origin
+
+_MAGIC = b"PAR1"
+_BUFFER_BYTES = 2**20
+
+
+class ParquetShard(Shard):
+    """A parquet file.
+
+    Raises:
+        CorruptDataError: If it is no whole parquet file.
+    """
+
+    def __init__(self, name: str, origin: Origin) -> None:
+        self.name = name
+        self.origin = origin
+        self._footer: Any = _footer(name, origin)
+        self.schema = self._footer.schema.to_arrow_schema()
+        self.features = read_features(self.schema, where=name)
+        self.rows = tuple(
+            self._footer.row_group(group).num_rows for group in range(self._footer.num_row_groups)
+        )
+        self._nulls = self._count_nulls()
+
+    def table(self, group: int, columns: Sequence[str]) -> pa.Table:
+        with pq.ParquetFile(self.origin.folder / self.name, metadata=self._footer) as file:
+            return file.read_row_group(group, columns=list(columns))
+
+    def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        path = self.origin.folder / self.name
+        with pq.ParquetFile(path, metadata=self._footer, buffer_size=_BUFFER_BYTES) as file:
+            for batch in file.iter_batches(
+                rows, row_groups=[group], columns=list(columns), use_threads=False
+            ):
+                yield pa.Table.from_batches([batch])
+
+    def nulls(self, column: str) -> int | None:
+        if column in self._nulls:
+            return self._nulls[column]
+        total = 0
+        for leaf, count in self._nulls.items():
+            if leaf.startswith(f"{column}."):
+                if count is None:
+                    return None
+                total += count
+        return total
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_footer": None}
+
+    def _count_nulls(self) -> dict[str, int | None]:
+        """Return the nulls of each leaf column in all row groups; None where one does not say."""
+        counts: dict[str, int | None] = {}
+        for group in map(self._footer.row_group, range(self._footer.num_row_groups)):
+            for chunk in map(group.column, range(group.num_columns)):
+                leaf, statistics = chunk.path_in_schema, chunk.statistics
+                before = counts.get(leaf, 0)
+                known = statistics is not None and statistics.has_null_count
+                counts[leaf] = (
+                    before + statistics.null_count if known and before is not None else None
+                )
+        return counts
+
+
+def _footer(name: str, origin: Origin) -> Any:
+    """Return the parquet metadata of a file, or say what is wrong with it."""
+    size = check_head(name, origin)
+    path = origin.folder / name
+    with path.open("rb") as file:
+        head = file.read(len(_MAGIC))
+        file.seek(max(size - len(_MAGIC), 0))
+        tail = file.read()
+    if head != _MAGIC:
+        raise origin.damaged(name, f"is no parquet file: it begins with {head!r}")
+    if tail != _MAGIC or size < 2 * len(_MAGIC) + 4:
+        raise origin.damaged(name, f"is truncated: its {size} bytes have no footer")
+    try:
+        return pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise origin.damaged(name, f"has a damaged footer: {error}") from error

@@ -1,0 +1,185 @@
+"""Files that are parsed once: CSV, JSON and text, kept as Arrow files in the derived cache.
+
+Where nothing can be kept there, or it is refused, the Arrow files lie in a temporary folder that
+goes with the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datarax.progress import Progress
+from datarax_hf.derived import Derived, NotKeptError, source_key
+from datarax_hf.formats import comma, json_lines, text
+from datarax_hf.formats.arrow import Batches
+from datarax_hf.formats.guess import Guess, WiderTypesError, cast_to_features
+from datarax_hf.formats.settings import Settings
+from datarax_hf.formats.shard import Shard, check_head
+from datarax_hf.remedy import Origin
+
+VERSION = 1
+"""Of what is kept: raised where a file would be parsed into something else than before."""
+
+_TEXTS = b"datarax.json"
+Tables = Callable[[str, Origin, Settings, Guess], Iterator[pa.Table]]
+
+
+def _row_groups(name: str, origin: Origin, settings: Settings, guess: Guess) -> Iterator[pa.Table]:  # noqa: ARG001  # as all formats
+    """Yield the row groups of a parquet file of metadata."""
+    try:
+        with pq.ParquetFile(origin.folder / name) as file:
+            guess.columns.update(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)
+    except (pa.ArrowException, OSError) as error:
+        raise origin.damaged(name, f"cannot be read: {error}") from error
+
+
+FORMATS: dict[str, Tables] = {
+    "csv": comma.tables,
+    "json": json_lines.tables,
+    "text": text.tables,
+    "parquet": _row_groups,
+}
+
+
+class ParsedShard(Shard):
+    """A file that Arrow keeps no index of, by way of an Arrow file made from it.
+
+    Args:
+        name: The file.
+        origin: Where it comes from.
+        settings: What it is read with.
+        kind: Its format.
+
+    Raises:
+        CorruptDataError: If it cannot be parsed.
+        NotSupportedError: If the card gives a parameter that is not honoured.
+    """
+
+    unit = "block"
+    inferred = True
+
+    def __init__(self, name: str, origin: Origin, settings: Settings, kind: str) -> None:
+        self.name = name
+        self.origin = origin
+        self.sparse = kind == "json"
+        self._settings = settings
+        self._kind = kind
+        self._hold: Any = None
+        check_head(name, origin)
+        self._open()
+
+    def table(self, group: int, columns: Sequence[str]) -> pa.Table:
+        try:
+            return self._batches.table(group, columns)
+        except FileNotFoundError:
+            # What is derived may be deleted at any time.
+            self._open()
+            return self._batches.table(group, columns)
+
+    def nulls(self, column: str) -> int:
+        return self._batches.nulls(column)
+
+    def source(self) -> str:
+        return f"{super().source()}-{self._digest()}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_hold": None}
+
+    def _open(self) -> None:
+        path = self._kept()
+        self._batches = Batches(path)
+        self._batches.scan()
+        schema = self._batches.schema
+        self.texts = frozenset(json.loads((schema.metadata or {}).get(_TEXTS, b"[]")))
+        if self.texts and not self._settings.features:
+            self.features = {
+                column: {"_type": "Json"} if column in self.texts else None
+                for column in schema.names
+            }
+        self.schema = schema.remove_metadata()
+        self.rows = tuple(self._batches.rows)
+
+    def _kept(self) -> Path:
+        """Return the Arrow file, made now where there is none."""
+        source = source_key(self.origin.folder / self.name)
+        name = f"{self._kind}-{self._digest()}.arrow"
+        derived = self._settings.derived or _temporary()
+        try:
+            path = derived.file(source, name, self._build)
+        except NotKeptError:
+            derived = _temporary()
+            path = derived.file(source, name, self._build)
+        self._hold = derived.hold([path])
+        return path
+
+    def _digest(self) -> str:
+        settings = self._settings
+        asked = [settings.options, settings.features, sorted(settings.texts)]
+        told = [VERSION, self._kind, asked, ".tsv" in self.name.lower()]
+        return hashlib.sha256(json.dumps(told, default=repr).encode()).hexdigest()[:16]
+
+    def _build(self, path: Path) -> None:
+        size = (self.origin.folder / self.name).stat().st_size
+        guess = Guess(texts=set(self._settings.texts))
+        while True:
+            with Progress(f"parsing {self.name}", size) as progress:
+                guess.advance = progress.advance
+                try:
+                    self._write(path, guess)
+                except WiderTypesError:
+                    continue
+            return
+
+    def _write(self, path: Path, guess: Guess) -> None:
+        writer: Any = None
+        tables = FORMATS[self._kind](self.name, self.origin, self._settings, guess)
+        try:
+            for table in tables:
+                piece = self._cast(table).combine_chunks()
+                if writer is None:
+                    writer = _writer(path, piece.schema, guess)
+                writer.write_table(piece.replace_schema_metadata(_metadata(guess)))
+            if writer is None:
+                writer = _writer(path, self._cast(guess.schema().empty_table()).schema, guess)
+        finally:
+            if writer is not None:
+                writer.close()
+
+    def _cast(self, table: pa.Table) -> pa.Table:
+        try:
+            return cast_to_features(table, self._settings.features)
+        except pa.ArrowInvalid as error:
+            raise self.origin.damaged(
+                self.name, f"does not hold what the card's features say: {error}"
+            ) from error
+
+
+def _writer(path: Path, schema: pa.Schema, guess: Guess) -> Any:
+    return pa.ipc.new_file(str(path), schema.with_metadata(_metadata(guess)))
+
+
+def _metadata(guess: Guess) -> dict[bytes, bytes]:
+    return {_TEXTS: json.dumps(sorted(guess.texts)).encode()}
+
+
+@cache
+def _temporary() -> Derived:
+    """Return a derived cache that goes with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="datarax-", ignore_cleanup_errors=True)
+    _FOLDERS.append(folder)
+    return Derived([Path(folder.name)])
+
+
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
+"""Temporary folders, which are deleted when the process ends."""

@@ -1,0 +1,102 @@
+"""What every format gives of its files: groups of rows that are read one at a time.
+
+A shard keeps no handle: it opens its file for each group, so that it may be read from several
+threads and sent to other processes.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from datarax_hf.derived import source_key
+from datarax_hf.features import Features
+from datarax_hf.remedy import Origin
+
+POINTER = b"version https://git-lfs"
+
+
+class Shard(abc.ABC):
+    """A file as groups of rows.
+
+    Attributes:
+        name: The file, relative to the origin's folder.
+        origin: Where it comes from.
+        schema: Its columns.
+        features: What its own metadata says of them, or None.
+        rows: The number of rows of each group.
+        unit: What a group is called in messages.
+        inferred: Whether the types are what the values look like, and may give way to wider ones.
+        sparse: Whether a column that it lacks means nulls.
+    """
+
+    name: str
+    origin: Origin
+    schema: pa.Schema
+    features: Features | None = None
+    rows: tuple[int, ...]
+    unit: str = "row group"
+    inferred: bool = False
+    sparse: bool = False
+
+    @abc.abstractmethod
+    def table(self, group: int, columns: Sequence[str]) -> pa.Table:
+        """Return columns of a group.
+
+        Raises:
+            pa.ArrowException: If it cannot be read; so may an OSError or a CorruptDataError.
+        """
+
+    def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        """Yield columns of a group in pieces of up to `rows`."""
+        table = self.table(group, columns)
+        for start in range(0, self.rows[group], rows):
+            yield table.slice(start, rows)
+
+    def source(self) -> str:
+        """Return a name for the file's contents and for how it is read, for what is made of it."""
+        return source_key(self.origin.folder / self.name)
+
+    @abc.abstractmethod
+    def nulls(self, column: str) -> int | None:
+        """Return how many values of a column, or of a part of one, are null; None if unknown."""
+
+    def records(self) -> Mapping[str, int]:
+        """Return the number of records by file."""
+        return {self.name: sum(self.rows)}
+
+
+def check_head(name: str, origin: Origin) -> int:
+    """Return the bytes of a file that is neither empty nor a pointer to its contents.
+
+    Raises:
+        CorruptDataError: If it is.
+    """
+    with (origin.folder / name).open("rb") as file:
+        head = file.read(len(POINTER))
+        size = file.seek(0, 2)
+    if size == 0:
+        raise origin.damaged(name, "is empty")
+    if head == POINTER:
+        raise origin.damaged(
+            name, "is a git-lfs pointer, not the data: the repository was cloned without LFS"
+        )
+    return size
+
+
+def count_nulls(values: Any) -> int:
+    """Return the nulls of an array and of everything within it."""
+    total = int(values.null_count)
+    kind = values.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return count_nulls(values.storage)
+    if pa.types.is_dictionary(kind):
+        return total + count_nulls(values.dictionary)
+    if pa.types.is_struct(kind):
+        return total + sum(count_nulls(part) for part in values.flatten())
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return total + count_nulls(values.flatten())
+    return total

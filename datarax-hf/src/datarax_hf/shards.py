@@ -1,0 +1,305 @@
+"""The files of a split, of whatever format, as one sequence of groups of rows.
+
+Damage is said with the file and the group. No handle is kept, so that reading is safe from several
+threads and in worker processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datarax.errors import CorruptDataError, listing
+from datarax_hf.features import Features, describe, plain_type
+from datarax_hf.formats.guess import widened
+from datarax_hf.formats.open import open_shards
+from datarax_hf.formats.settings import Settings
+from datarax_hf.formats.shard import Shard
+from datarax_hf.remedy import Origin
+
+
+def count_records(names: Sequence[str], origin: Origin, settings: Settings | None = None) -> int:
+    """Return the number of records in files; those that are parsed are parsed for it."""
+    shards = open_shards(names, origin, settings or Settings())
+    return sum(sum(shard.rows) for shard in shards)
+
+
+class Shards:
+    """The groups of rows of files, one after another.
+
+    Args:
+        names: The files, relative to the origin's folder, in the order of their records.
+        origin: Where they come from.
+        settings: What they are read with.
+
+    Raises:
+        CorruptDataError: If a file is damaged, or the files differ in columns.
+    """
+
+    def __init__(
+        self, names: Sequence[str], origin: Origin, settings: Settings | None = None
+    ) -> None:
+        self.origin = origin
+        self._shards = tuple(open_shards(names, origin, settings or Settings()))
+        self._check_names()
+        self.features: Features | None = self._features()
+        self.schema: pa.Schema = self._schema()
+        groups = [
+            (number, group, rows)
+            for number, shard in enumerate(self._shards)
+            for group, rows in enumerate(shard.rows)
+        ]
+        self._records = {
+            name: count for shard in self._shards for name, count in shard.records().items()
+        }
+        self._groups = tuple((number, group) for number, group, _ in groups)
+        self._ends = np.cumsum(np.array([rows for _, _, rows in groups], np.int64))
+        self._begins = self._ends - np.array([rows for _, _, rows in groups], np.int64)
+
+    def __len__(self) -> int:
+        """Return the number of groups."""
+        return len(self._groups)
+
+    @property
+    def records(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def records_of(self, names: Sequence[str]) -> int:
+        """Return the number of records in some of the files."""
+        return sum(self._records.get(name, 0) for name in names)
+
+    def nulls(self, column: str) -> int | None:
+        """Return how many values of a column are null, or None where the files do not say.
+
+        Args:
+            column: A column, or a part of one as "image.bytes".
+        """
+        total = 0
+        for shard in self._shards:
+            stored = column if column in shard.schema.names else column.partition(".")[0]
+            if stored not in shard.schema.names:
+                count: int | None = sum(shard.rows)
+            else:
+                count = shard.nulls(column)
+            if count is None:
+                return None
+            total += count
+        return total
+
+    def groups(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the group that each index falls in."""
+        return np.searchsorted(self._ends, indices, side="right")
+
+    def pieces(
+        self, indices: NDArray[np.int64]
+    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield (group, positions in `indices`, rows in the group), each group once."""
+        if not len(indices):
+            return
+        groups = self.groups(indices)
+        order = np.argsort(groups, kind="stable")
+        distinct, starts = np.unique(groups[order], return_index=True)
+        for group, positions in zip(distinct.tolist(), np.split(order, starts[1:]), strict=True):
+            yield group, positions, indices[positions] - self._begins[group]
+
+    def table(self, group: int, columns: Sequence[str]) -> pa.Table:
+        """Return columns of a group.
+
+        Raises:
+            CorruptDataError: If it cannot be read; the text names the file and the group.
+        """
+        shard, within, held = self._held(group, columns)
+        with self._told(group):
+            table = shard.table(within, held)
+        self._check_rows(group, table.num_rows if held else self.rows(group))
+        return self._conformed(shard, table, columns)
+
+    def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        """Yield columns of a group in pieces of up to `rows`, so that memory stays bounded.
+
+        Raises:
+            CorruptDataError: As `table` does.
+        """
+        if self.rows(group) <= rows:
+            yield self.table(group, columns)
+            return
+        shard, within, held = self._held(group, columns)
+        found = 0
+        with self._told(group):
+            for piece in shard.slices(within, held, rows):
+                found += piece.num_rows
+                yield self._conformed(shard, piece, columns)
+        self._check_rows(group, found)
+
+    def rows(self, group: int) -> int:
+        """Return the number of records in a group."""
+        return int(self._ends[group] - self._begins[group])
+
+    def begin(self, group: int) -> int:
+        """Return the index of the first record of a group."""
+        return int(self._begins[group])
+
+    def groups_of(self, start: int, stop: int) -> list[tuple[Path, range]]:
+        """Return each file that holds records of [start, stop), and which of its groups do."""
+        first = int(np.searchsorted(self._ends, start, side="right"))
+        last = int(np.searchsorted(self._begins, stop, side="left"))
+        files: dict[int, list[int]] = {}
+        for group in range(first, last):
+            files.setdefault(self._groups[group][0], []).append(group)
+        return [
+            (self.origin.folder / self._shards[number].name, range(groups[0], groups[-1] + 1))
+            for number, groups in files.items()
+        ]
+
+    def number_within(self, group: int) -> int:
+        """Return the number of a group within its file."""
+        return self._groups[group][1]
+
+    def source_of(self, group: int) -> str:
+        """Return a name for the contents of the file of a group, and for how it is read."""
+        return self._shards[self._groups[group][0]].source()
+
+    def where(self, group: int) -> str:
+        """Return words for where a group lies."""
+        number, within = self._groups[group]
+        shard = self._shards[number]
+        return f"hf:{self.origin.dataset}: file {shard.name!r}, {shard.unit} {within}"
+
+    def _held(self, group: int, columns: Sequence[str]) -> tuple[Shard, int, list[str]]:
+        """Return the shard of a group, the group's number in it, and the columns that it has."""
+        number, within = self._groups[group]
+        shard = self._shards[number]
+        names = set(shard.schema.names)
+        return shard, within, [name for name in columns if name in names]
+
+    def _conformed(self, shard: Shard, table: pa.Table, columns: Sequence[str]) -> pa.Table:
+        """Return a table in the types of all files: one that lacks a column has nulls there."""
+        if not shard.inferred or len(self._shards) == 1:
+            return table
+        held = set(table.column_names)
+        arrays = []
+        for name in columns:
+            kind = self.schema.field(name).type
+            if name not in held:
+                arrays.append(pa.chunked_array([pa.nulls(table.num_rows, kind)]))
+            elif table.column(name).type != kind:
+                arrays.append(table.column(name).cast(kind))
+            else:
+                arrays.append(table.column(name))
+        return pa.Table.from_arrays(arrays, names=list(columns))
+
+    @contextmanager
+    def _told(self, group: int) -> Iterator[None]:
+        """Raise what Arrow raises on a damaged group as an error that names it."""
+        number, within = self._groups[group]
+        shard = self._shards[number]
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            raise self.origin.damaged(
+                shard.name, f"cannot be read in its {shard.unit} {within}: {error}"
+            ) from error
+
+    def _check_rows(self, group: int, found: int) -> None:
+        number, within = self._groups[group]
+        shard = self._shards[number]
+        if found != self.rows(group):
+            raise self.origin.damaged(
+                shard.name,
+                f"has {found} rows in its {shard.unit} {within}, not {self.rows(group)} as it says",
+            )
+
+    def _features(self) -> Features | None:
+        """Return what the files say of their columns; of parsed ones, what any of them says."""
+        first = next((shard.features for shard in self._shards if shard.features), None)
+        if first is None or not self._shards[0].inferred:
+            return self._shards[0].features
+        joined: dict[str, object] = {}
+        for shard in self._shards:
+            for name in shard.schema.names:
+                joined[name] = joined.get(name) or (shard.features or {}).get(name)
+        return joined
+
+    def _check_names(self) -> None:
+        for shard in self._shards:
+            names = shard.schema.names
+            if len(set(names)) < len(names):
+                twice = sorted({name for name in names if names.count(name) > 1})
+                raise self.origin.damaged(shard.name, f"has columns twice: {listing(twice)}")
+
+    def _schema(self) -> pa.Schema:
+        """Return the columns of all files; where types are inferred, wide enough for each.
+
+        Raises:
+            CorruptDataError: If two files differ in more than that.
+        """
+        first = self._shards[0]
+        columns: dict[str, pa.DataType] = dict(
+            zip(first.schema.names, first.schema.types, strict=True)
+        )
+        for shard in self._shards[1:]:
+            ours = {name: kind for name, kind in columns.items() if name in first.schema.names}
+            theirs = dict(zip(shard.schema.names, shard.schema.types, strict=True))
+            differ = []
+            for name in dict.fromkeys((*columns, *theirs)):
+                kind = _common(columns.get(name), theirs.get(name), first, shard)
+                if kind is None:
+                    differ.append(self._difference(name, ours.get(name), theirs.get(name), shard))
+                else:
+                    columns[name] = kind
+            if differ := differ or self._other_classes(shard):
+                raise CorruptDataError(
+                    f"hf:{self.origin.dataset}: its files do not have the same columns: "
+                    f"{'; '.join(differ)}; read them as different splits or configs"
+                )
+        return first.schema if len(self._shards) == 1 else pa.schema(list(columns.items()))
+
+    def _difference(
+        self, column: str, ours: pa.DataType | None, theirs: pa.DataType | None, other: Shard
+    ) -> str:
+        first, second = (
+            "lacking" if kind is None else str(plain_type(kind)) for kind in (ours, theirs)
+        )
+        return f"{column!r} is {first} in {self._shards[0].name!r} and {second} in {other.name!r}"
+
+    def _other_classes(self, other: Shard) -> list[str]:
+        """Return where two files that say themselves what they hold name different classes."""
+        first = self._shards[0]
+        if first.features is None or other.features is None:
+            return []
+        ours, theirs = (
+            describe(first.schema, first.features),
+            describe(other.schema, other.features),
+        )
+        return [
+            f"{column!r} has the classes {listing(kind.field.class_names or ())} in "
+            f"{first.name!r} and {listing(theirs[column].field.class_names or ())} "
+            f"in {other.name!r}"
+            for column, kind in ours.items()
+            if column in theirs and kind.field.class_names != theirs[column].field.class_names
+        ]
+
+
+def _common(
+    ours: pa.DataType | None, theirs: pa.DataType | None, first: Shard, other: Shard
+) -> pa.DataType | None:
+    """Return the type that a column of two files has, or None where it has none."""
+    if not (first.inferred and other.inferred):
+        same = ours is not None and theirs is not None and plain_type(ours) == plain_type(theirs)
+        return ours if same else None
+    if ours is None:
+        return theirs if first.sparse else None
+    if theirs is None:
+        return ours if other.sparse else None
+    wide = widened(ours, theirs)
+    if wide is not None and pa.types.is_string(wide) and ours != theirs:
+        # Text that was read as times cannot be had back from them.
+        return wide if pa.types.is_null(ours) or pa.types.is_null(theirs) else None
+    return wide
