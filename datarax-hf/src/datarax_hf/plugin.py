@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datarax.registry import INDEXED, Capability, PluginInfo, hookimpl
-from datarax_hf.cache import cached_datasets
+from datarax_hf.cache import cached_datasets, hub_cache
 from datarax_hf.config import HFSourceConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from datarax.registry import DatasetInfo, SourceURI
     from datarax_hf.source import HFSource
@@ -48,6 +48,13 @@ class HFPlugin:
     def datasets(self) -> Iterable[str]:
         """Return the names of the datasets in the cache."""
         return cached_datasets()
+
+    @hookimpl
+    def caches(self) -> Mapping[str, str]:
+        """Return the folders of what was downloaded and of what was made from it."""
+        from datarax_hf.derived import derived_folders
+
+        return {"downloads": str(hub_cache(None)), "derived": str(derived_folders(None, None)[0])}
 
 
 plugin = HFPlugin()

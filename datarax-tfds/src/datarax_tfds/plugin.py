@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from datarax.registry import INDEXED, DatasetInfo, PluginInfo, SourceURI, hookimpl
 from datarax_tfds.config import TFDSSourceConfig
+
+if TYPE_CHECKING:
+    from datarax.testing import KnownDataset
 
 
 class TFDSPlugin:
@@ -38,6 +41,18 @@ class TFDSPlugin:
         from datarax_tfds.prepared import datasets
 
         return tuple(datasets(TFDSSourceConfig(name="any").folder))
+
+    @hookimpl
+    def sample(self, folder: str) -> KnownDataset:
+        from pathlib import Path
+
+        from datarax_tfds.sample import write_sample
+
+        return write_sample(Path(folder))
+
+    @hookimpl
+    def caches(self) -> Mapping[str, str]:
+        return {"prepared datasets": str(TFDSSourceConfig(name="any").folder)}
 
 
 plugin = TFDSPlugin()

@@ -71,14 +71,19 @@ class Catalogue:
                 )
         return tuple(found[scheme] for scheme in sorted(found))
 
-    def find(self, scheme: str) -> LoadedPlugin:
+    def find(self, scheme: str, *, strict: bool | None = None) -> LoadedPlugin:
         """Return the plugin of a scheme, imported now if it was not.
+
+        Args:
+            scheme: The scheme.
+            strict: Whether any other plugin that is broken is an error too; None is the answer of
+                DATARAX_STRICT_PLUGINS.
 
         Raises:
             DataraxError: The error of `datarax.errors` that says why there is none.
         """
         with self._lock:
-            if _on("DATARAX_STRICT_PLUGINS"):
+            if _on("DATARAX_STRICT_PLUGINS") if strict is None else strict:
                 for name in self._scan():
                     if self._status(self._scan()[name])[0] != "disabled":
                         self._find(name)

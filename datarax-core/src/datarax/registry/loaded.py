@@ -93,5 +93,25 @@ def check_plugin(scheme: str, plugin: Any, offered_by: str) -> LoadedPlugin:
     return LoadedPlugin(scheme, plugin, info, manager.hook, offered_by)
 
 
+def unknown_hooks(loaded: LoadedPlugin) -> tuple[str, ...]:
+    """Return the hooks that a plugin implements and this core does not know, save optional ones.
+
+    They are never called: a plugin made for a later minor release, or a name misspelt.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(SourceHooks)
+    plugin = loaded.plugin
+    implementation = plugin() if isinstance(plugin, type) else plugin
+    manager.register(implementation)
+    return tuple(
+        sorted(
+            caller.name
+            for caller in manager.get_hookcallers(implementation) or ()
+            if not caller.has_spec()
+            and not any(found.optionalhook for found in caller.get_hookimpls())
+        )
+    )
+
+
 def _is_config(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, StructuralConfig)

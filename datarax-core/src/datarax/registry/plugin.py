@@ -127,6 +127,16 @@ class SourceHooks:
 
     @staticmethod
     @hookspec(firstresult=True)
+    def caches() -> Mapping[str, str]:
+        """Return the folders the plugin keeps data in, by what each holds. Optional.
+
+        For `datarax doctor`: `{"downloads": "/home/me/.cache/..."}`, as the environment has them;
+        they need not exist yet.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    @hookspec(firstresult=True)
     def save(source: DataSourceModule, uri: SourceURI, config: Any) -> None:
         """Write the records of `source` to `uri`, whole or not at all. Optional."""
         raise NotImplementedError

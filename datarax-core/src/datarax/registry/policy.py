@@ -122,6 +122,14 @@ class Policies:
         with self._lock:
             self._hooks = None
 
+    def check(self) -> None:
+        """Import every policy.
+
+        Raises:
+            PolicyBrokenError: If one cannot be asked.
+        """
+        self._asked()
+
     def ask(self, uri: SourceURI, options: Mapping[str, Any], action: Action) -> None:
         """Let every policy refuse."""
         self._asked().before_load(uri=uri, options=options, action=action)
