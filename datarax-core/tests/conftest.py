@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import datarax
+from datarax.cli import main
 from datarax.registry.catalogue import CATALOGUE
 
 PLUGIN = """
@@ -122,3 +123,23 @@ def load():
     yield load
     for source in opened:
         source.close()
+
+
+@pytest.fixture
+def command_line(capsys):
+    """Run the command line in this process: `command_line("sources")` is (code, out, err)."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def vault(publish):
+    """Publish a plugin with every hook, `vault:`."""
+    path = Path(__file__).with_name("plugins") / "vault.py"
+    keyword = "Keywords: datarax:vault=exact_resume+fetches+indexed_access+traced_access"
+    return publish("vault", path.read_text(), extra=keyword)
