@@ -84,6 +84,17 @@ class Derived:
                 return path
         return None
 
+    def found(self, source: str, name: str) -> Path:
+        """Return the file `name` made from `source`, which was there a moment ago.
+
+        Raises:
+            NotKeptError: If it was deleted since.
+        """
+        path = self.find(source, name)
+        if path is None:
+            raise NotKeptError(f"the derived file {source}/{name} was deleted while it was needed")
+        return path
+
     def file(
         self, source: str, name: str, build: Callable[[Path], None], *, size: int | None = None
     ) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.sources import ReaderSource
 from datarax_hf.locate import locate
-from datarax_hf.reader import open_reader
+from datarax_hf.reader import lay_out, open_reader
 from datarax_hf.stream import open_stream
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
         reader = open_stream(plan, config) if streaming else open_reader(plan, config)
         try:
             super().__init__(config, reader, uri=f"hf:{dataset}", rngs=rngs, name=name)
+            if self.plan.mode == "lazy" and self.config.shuffle:
+                # Now, where a bar is seen and Ctrl-C is heard, not in the thread that stages.
+                lay_out(reader, tuple(self.reader.fields))
         except BaseException:
             reader.close()
             raise

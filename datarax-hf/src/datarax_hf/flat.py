@@ -1,0 +1,281 @@
+"""Flat columns: a fixed-width column as arrays from which rows are gathered, one array for a file.
+
+Row groups are decoded once, in parallel and in bounded memory. A large column goes into the derived
+cache as ordinary `.npy` files, which are memory-mapped; a small one stays in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datarax.errors import CorruptDataError
+from datarax.progress import Progress
+from datarax_hf.columns import Column, ImageColumn
+from datarax_hf.derived import Derived, Hold
+from datarax_hf.shards import Shards
+
+SMALL_BYTES = 2**23
+"""Columns that take up to so many bytes together stay in memory instead of on the disk."""
+
+SLICE_BYTES = 2**22
+VERSION = 1
+_SLUG = re.compile(r"[^A-Za-z0-9_]+")
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Consecutive row groups of one file: what one array is made of.
+
+    Attributes:
+        path: The file.
+        groups: The numbers of its row groups among all.
+        begin: The index of its first record.
+        records: How many it holds.
+    """
+
+    path: Path
+    groups: range
+    begin: int
+    records: int
+
+
+class FlatColumn:
+    """A column's values, gathered from the arrays of its parts.
+
+    Args:
+        parts: The parts, in the order of their records.
+        arrays: Their values, each of shape (records, *shape).
+        hold: What keeps mapped files from being pruned.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], arrays: Sequence[NDArray[Any]], hold: Hold | None = None
+    ) -> None:
+        self._arrays = tuple(np.asarray(array) for array in arrays)
+        self._begins = np.array([part.begin for part in parts], np.int64)
+        self._hold = hold
+
+    def gather(self, indices: Rows, out: NDArray[Any]) -> None:
+        """Fill `out` with the values at `indices`, which its parts hold."""
+        if len(self._arrays) == 1:
+            # "clip" because "raise" gathers into a buffer of its own first; indices are within.
+            np.take(self._arrays[0], indices - self._begins[0], axis=0, out=out, mode="clip")
+            return
+        if not len(indices):
+            return
+        parts = np.searchsorted(self._begins, indices, side="right") - 1
+        order = np.argsort(parts, kind="stable")
+        distinct, starts = np.unique(parts[order], return_index=True)
+        for part, positions in zip(distinct.tolist(), np.split(order, starts[1:]), strict=True):
+            out[positions] = self._arrays[part][indices[positions] - self._begins[part]]
+
+    def close(self) -> None:
+        """Let the files be pruned."""
+        if self._hold is not None:
+            self._hold.close()
+
+
+def parts_of(shards: Shards, ranges: Sequence[tuple[int, int]]) -> list[Part]:
+    """Return the parts that hold the records of `ranges`, at most one for each file."""
+    groups: dict[Path, range] = {}
+    for start, stop in ranges:
+        for path, held in shards.groups_of(start, stop):
+            before = groups.get(path, held)
+            groups[path] = range(min(before.start, held.start), max(before.stop, held.stop))
+    ordered = sorted(groups.items(), key=lambda item: item[1].start)
+    return [
+        Part(path, held, shards.begin(held.start), sum(map(shards.rows, held)))
+        for path, held in ordered
+    ]
+
+
+def small_columns(columns: Sequence[Column], parts: Sequence[Part]) -> list[Column]:
+    """Return the columns that are to stay in memory: the smallest, within `SMALL_BYTES` in all."""
+    records = sum(part.records for part in parts)
+    small, left = [], SMALL_BYTES
+    for column in sorted(columns, key=row_bytes):
+        left -= records * row_bytes(column)
+        if left < 0:
+            break
+        small.append(column)
+    return small
+
+
+def in_memory(
+    shards: Shards, columns: Sequence[Column], parts: Sequence[Part]
+) -> dict[str, FlatColumn]:
+    """Return the flat form of columns, whose fields are arrays, in memory."""
+    records = sum(part.records for part in parts)
+    with _progress(shards, len(columns) * records) as progress:
+        decoder = _Decoder(shards, progress)
+        return {column.name: _held(decoder, column, parts, records) for column in columns}
+
+
+def on_disk(
+    shards: Shards, columns: Sequence[Column], parts: Sequence[Part], derived: Derived
+) -> dict[str, FlatColumn]:
+    """Return the flat form of columns, whose fields are arrays, building the files not there.
+
+    Raises:
+        NotKeptError: If the derived cache cannot take them.
+        CorruptDataError: If a file is damaged.
+    """
+    places = {
+        (column.name, part): (shards.source_of(part.groups.start), _file_name(column, part, shards))
+        for column in columns
+        for part in parts
+    }
+    lacking = [
+        (column, part)
+        for column in columns
+        for part in parts
+        if derived.find(*places[column.name, part]) is None
+    ]
+    if lacking:
+        derived.make_room(sum(part.records * row_bytes(column) for column, part in lacking))
+    with _progress(shards, sum(part.records for _, part in lacking)) as progress:
+        decoder = _Decoder(shards, progress)
+        for column, part in lacking:
+            derived.file(*places[column.name, part], partial(_write, decoder, column, part))
+    flat = {}
+    for column in columns:
+        paths = [derived.found(*places[column.name, part]) for part in parts]
+        hold = derived.hold(paths)
+        flat[column.name] = FlatColumn(parts, [_mapped(path) for path in paths], hold)
+    return flat
+
+
+def row_bytes(column: Column) -> int:
+    """Return the bytes of one value of a column whose field is an array."""
+    dtype, shape = column.field.dtype, column.field.shape
+    assert dtype is not None
+    assert shape is not None
+    return dtype.itemsize * math.prod(shape)
+
+
+class _Decoder:
+    """Decodes the row groups of a part, several at once, a slice of each at a time."""
+
+    def __init__(self, shards: Shards, progress: Progress) -> None:
+        self.shards = shards
+        self._progress = progress
+
+    def run(self, column: Column, part: Part, put: Callable[[int, NDArray[Any]], None]) -> None:
+        """Call `put` with (place in the part, values) for all its values, in any order.
+
+        It is called by several threads at once.
+        """
+        lock = threading.Lock()
+
+        def decode(group: int) -> None:
+            place = self.shards.begin(group) - part.begin
+            where = self.shards.where(group)
+            for table in self.shards.slices(group, [column.name], _slice_rows(column)):
+                values = column.load(table.column(column.name), where)
+                if not isinstance(values, np.ndarray):
+                    values = column.gather(values, np.arange(len(table)), where)
+                put(place, values)
+                place += len(table)
+                with lock:
+                    self._progress.advance(len(table))
+
+        with ThreadPoolExecutor(cores()) as pool:
+            try:
+                for done in as_completed([pool.submit(decode, group) for group in part.groups]):
+                    done.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _progress(shards: Shards, records: int) -> Progress:
+    return Progress(f"laying out hf:{shards.origin.dataset}", records)
+
+
+def _held(decoder: _Decoder, column: Column, parts: Sequence[Part], records: int) -> FlatColumn:
+    whole = np.empty((records, *(column.field.shape or ())), column.field.dtype)
+    arrays = np.split(whole, np.cumsum([part.records for part in parts[:-1]]))
+    for part, array in zip(parts, arrays, strict=True):
+
+        def put(place: int, values: NDArray[Any], array: NDArray[Any] = array) -> None:
+            array[place : place + len(values)] = values
+
+        decoder.run(column, part, put)
+    ends = [part.begin + part.records for part in parts]
+    if ends[:-1] == [part.begin for part in parts[1:]]:
+        return FlatColumn(parts[:1], [whole])
+    return FlatColumn(parts, arrays)
+
+
+def _write(decoder: _Decoder, column: Column, part: Part, path: Path) -> None:
+    """Write the values of a part as a `.npy` file, each slice at its place."""
+    dtype, size = column.field.dtype, row_bytes(column)
+    assert dtype is not None
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": (part.records, *(column.field.shape or ())),
+    }
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+        file.flush()
+
+        def put(place: int, values: NDArray[Any]) -> None:
+            view = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+            at = start + place * size
+            while len(view):
+                written = os.pwrite(file.fileno(), view, at)
+                view, at = view[written:], at + written
+
+        decoder.run(column, part, put)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise CorruptDataError(
+            f"the derived file {path} is damaged ({error}); delete it, and it is made again"
+        ) from error
+    return array
+
+
+def _slice_rows(column: Column) -> int:
+    return max(1, SLICE_BYTES // max(1, row_bytes(column)))
+
+
+def _file_name(column: Column, part: Part, shards: Shards) -> str:
+    """Return a name for a column of a part: a readable piece of it, and a hash of the rest."""
+    told = [
+        type(column).__name__,
+        column.name,
+        str(column.field.dtype),
+        column.field.shape,
+        repr(column.decoder) if isinstance(column, ImageColumn) else None,
+        [shards.number_within(part.groups.start), len(part.groups)],
+        part.records,
+        VERSION,
+    ]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:20]
+    return f"{_SLUG.sub('-', column.name)[:40]}-{digest}.npy"
