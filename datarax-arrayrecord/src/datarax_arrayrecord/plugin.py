@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datarax.registry import INDEXED, DatasetInfo, PluginInfo, SourceURI, hookimpl
 from datarax_arrayrecord.config import ArrayRecordSourceConfig
+
+if TYPE_CHECKING:
+    from datarax.testing import KnownDataset
 
 
 class ArrayRecordPlugin:
@@ -31,6 +34,14 @@ class ArrayRecordPlugin:
         from datarax_arrayrecord.inspection import inspect_shards
 
         return inspect_shards(str(uri), config)
+
+    @hookimpl
+    def sample(self, folder: str) -> KnownDataset:
+        from pathlib import Path
+
+        from datarax_arrayrecord.sample import write_sample
+
+        return write_sample(Path(folder))
 
 
 plugin = ArrayRecordPlugin()
