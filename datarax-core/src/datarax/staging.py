@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import jax
 
+from datarax.sources.stopping import staging
 from datarax.transfer import Placement, assemble, pad_rows, to_device
 
 if TYPE_CHECKING:
@@ -194,10 +195,11 @@ def _produce(
     stopped: threading.Event,
 ) -> None:
     try:
-        for piece in pieces:
-            _put(ready, ("piece", piece), stopped)
-            if stopped.is_set():
-                return
+        with staging(stopped):
+            for piece in pieces:
+                _put(ready, ("piece", piece), stopped)
+                if stopped.is_set():
+                    return
         _put(ready, ("end", None), stopped)
     except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the consumer
         _put(ready, ("error", error), stopped)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datarax.sources.splits import SplitTerm as SplitTerm
     from datarax.sources.splits import choose_split as choose_split
     from datarax.sources.splits import parse_split as parse_split
+    from datarax.sources.stopping import pass_closed as pass_closed
 
 __getattr__, __dir__ = attach(
     __name__,
@@ -53,6 +54,7 @@ __getattr__, __dir__ = attach(
         "StreamReader": "datarax.sources.reader",
         "choose_split": "datarax.sources.splits",
         "parse_split": "datarax.sources.splits",
+        "pass_closed": "datarax.sources.stopping",
     },
 )
 
@@ -77,4 +79,5 @@ __all__ = [
     "StreamReader",
     "choose_split",
     "parse_split",
+    "pass_closed",
 ]
