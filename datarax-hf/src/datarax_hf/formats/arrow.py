@@ -99,15 +99,7 @@ class Batches:
     def table(self, number: int, columns: Sequence[str], *, validate: bool = False) -> pa.Table:
         """Return columns of a batch, which keep the file mapped as long as they live."""
         mapped = pa.memory_map(str(self.path))
-        if not self._stream:
-            batch = pa.ipc.open_file(mapped).get_batch(number)
-        elif any(pa.types.is_dictionary(column.type) for column in self.schema):
-            stream = pa.ipc.open_stream(mapped)
-            for _ in range(number + 1):
-                batch = stream.read_next_batch()
-        else:
-            mapped.seek(self._places[number])
-            batch = pa.ipc.read_record_batch(pa.ipc.read_message(mapped), self.schema)
+        batch = self._batch(mapped, number)
         names = self.schema.names
         arrays = [batch.column(names.index(name)) for name in columns]
         if validate:
@@ -120,6 +112,18 @@ class Batches:
     def nulls(self, column: str) -> int:
         """Return the nulls of a column, or of a part of a struct as "image.bytes"."""
         return self._nulls[column]
+
+    def _batch(self, mapped: Any, number: int) -> Any:
+        if not self._stream:
+            return pa.ipc.open_file(mapped).get_batch(number)
+        if not any(pa.types.is_dictionary(column.type) for column in self.schema):
+            mapped.seek(self._places[number])
+            return pa.ipc.read_record_batch(pa.ipc.read_message(mapped), self.schema)
+        # Its dictionaries stand between the batches.
+        stream = pa.ipc.open_stream(mapped)
+        for _ in range(number):
+            stream.read_next_batch()
+        return stream.read_next_batch()
 
     def _take(self, batch: pa.RecordBatch) -> None:
         self.rows.append(batch.num_rows)

@@ -12,6 +12,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ FREE_BYTES = 256 * 2**20
 LARGEST_RATIO = 250
 """Beyond `FREE_BYTES`, a file may grow by this factor when it is decompressed, and no more."""
 
-_MAGIC = {
+_MAGIC: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,

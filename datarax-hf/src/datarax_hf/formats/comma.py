@@ -40,6 +40,11 @@ OPTIONS: dict[str, Any] = {
     "encoding": "utf-8",
     "encoding_errors": "strict",
 }
+DECLINED = (
+    *("comment", "converters", "date_format", "decimal", "dialect", "false_values", "index_col"),
+    *("lineterminator", "na_filter", "nrows", "on_bad_lines", "prefix", "skipfooter"),
+    *("skipinitialspace", "thousands", "true_values", "usecols"),
+)
 MISSING = [
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
@@ -355,7 +360,7 @@ def _fits(values: pa.Array, kind: pa.DataType) -> bool:
 def _form(name: str, origin: Origin, settings: Settings) -> _Form:
     """Return how a file is written: as the card says, else as its name does."""
     what = f"hf:{origin.dataset}, CSV"
-    options = settings.given(OPTIONS, what)
+    options = settings.given(OPTIONS, DECLINED, what)
     tabs = ".tsv" in name.lower().rsplit("/", 1)[-1]
     separator = options["delimiter"] or options["sep"] or ("\t" if tabs else ",")
     quoted = options["quoting"] != csv.QUOTE_NONE

@@ -1,4 +1,4 @@
-"""JSON: lines of objects, one array of objects, or one object of columns.
+"""JSON: objects one after another, on a line each or on several, or one array of objects.
 
 Blocks of lines are parsed by Arrow. Types are those that hold for the whole file: where a later
 block does not fit what the first ones look like, the file is read again with wider types. A column
@@ -32,7 +32,7 @@ DEEPEST = 60
 """Levels of nesting; Arrow's files hold 64."""
 
 LARGEST_DOCUMENT = 2**30
-"""Bytes of a document that is read whole: an object of columns, or one with a `field`."""
+"""Bytes of a document that is read whole, because the card names a `field` of it."""
 
 _DECODE = json.JSONDecoder().raw_decode
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -51,7 +51,7 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         CorruptDataError: If it is not JSON, with the line.
         WiderTypesError: If it does not fit `guess`, which is wider now: it is to be read again.
     """
-    options = settings.given(OPTIONS, f"hf:{origin.dataset}, JSON")
+    options = settings.given(OPTIONS, (), f"hf:{origin.dataset}, JSON")
     hints = {
         column: stored
         for column, feature in (settings.features or {}).items()
@@ -178,22 +178,17 @@ def _ended(values: _Values) -> tuple[Any, str]:
 
 
 def _of_values(values: _Values) -> Iterator[tuple[bytes, None]]:
-    """Yield what an object that stands on several lines holds: columns, if it is the only one."""
-    value, text = values.next()
-    if not values.peek():
-        yield from _of_document(value, None, values)
-        return
-    lines = [text]
+    """Yield objects that stand on several lines each."""
+    lines: list[str] = []
     while values.peek():
         value, text = values.next()
         if not isinstance(value, dict):
             raise values.damaged("holds a value that is no object")
         lines.append(text)
-        if sum(map(len, lines[-1000:])) > BLOCK or len(lines) >= 1000:
+        if len(lines) >= _ROWS:
             yield _joined(lines), None
             lines = []
-    if lines:
-        yield _joined(lines), None
+    yield _joined(lines), None
 
 
 def _document(file: Characters, first: bytes, blocks: Iterator[tuple[bytes, int]]) -> Any:
@@ -216,26 +211,25 @@ def _document(file: Characters, first: bytes, blocks: Iterator[tuple[bytes, int]
         raise file.origin.damaged(file.name, "is nested too deeply") from None
 
 
-def _of_document(
-    document: Any, field: str | None, told: Characters | _Values
-) -> Iterator[tuple[bytes, None]]:
-    """Yield the records of a document: of its array, or of its columns."""
-    if field is not None:
-        if not isinstance(document, dict) or field not in document:
-            found = listing(document) if isinstance(document, dict) else "no object"
-            raise _damaged(told, f"has no field {field!r}, which the card names; it has {found}")
-        document = document[field]
-    if isinstance(document, list):
-        rows = [row if isinstance(row, dict) else {"text": row} for row in document]
-    elif isinstance(document, dict):
-        rows = _transposed(document, told)
+def _of_document(document: Any, field: str, file: Characters) -> Iterator[tuple[bytes, None]]:
+    """Yield the records in a field of a document: an array of them, or an object of columns."""
+    if not isinstance(document, dict) or field not in document:
+        found = listing(document) if isinstance(document, dict) else "no object"
+        raise file.origin.damaged(
+            file.name, f"has no field {field!r}, which the card names; it has {found}"
+        )
+    held = document[field]
+    if isinstance(held, list):
+        rows = [row if isinstance(row, dict) else {"text": row} for row in held]
+    elif isinstance(held, dict):
+        rows = _transposed(held, field, file)
     else:
-        raise _damaged(told, f"holds a {type(document).__name__} where records are due")
+        raise file.origin.damaged(file.name, f"holds no records in its field {field!r}")
     for start in range(0, len(rows), _ROWS):
         yield _joined([json.dumps(row) for row in rows[start : start + _ROWS]]), None
 
 
-def _transposed(columns: dict[str, Any], told: Characters | _Values) -> list[dict[str, Any]]:
+def _transposed(columns: dict[str, Any], field: str, file: Characters) -> list[dict[str, Any]]:
     """Return the rows of an object of columns: lists of one length, or objects by row."""
     values = list(columns.values())
     if all(isinstance(column, dict) for column in values):
@@ -243,16 +237,12 @@ def _transposed(columns: dict[str, Any], told: Characters | _Values) -> list[dic
         return [{name: columns[name].get(key) for name in columns} for key in keys]
     lengths = {len(column) if isinstance(column, list) else -1 for column in values}
     if len(lengths) != 1 or -1 in lengths:
-        raise _damaged(
-            told, "is one object, and its values are not columns: lists of one length, or objects"
+        raise file.origin.damaged(
+            file.name,
+            f"holds in its field {field!r} an object whose values are not columns: lists of one "
+            "length, or objects",
         )
     return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
-
-
-def _damaged(told: Characters | _Values, what: str) -> CorruptDataError:
-    if isinstance(told, _Values):
-        return told.damaged(what)
-    return told.origin.damaged(told.name, what)
 
 
 def _parsed(

@@ -105,7 +105,7 @@ def choose(names: Iterable[str]) -> Choice:
     known = [vote for vote in votes if vote[0] in _KIND_OF]
     if not known:
         return Choice(None, ())
-    extension, _ = max(known, key=lambda vote: _weight(*vote, votes[vote]))
+    extension, _ = max(known, key=lambda vote: _weight(vote[0], vote[1], votes[vote]))
     kind = _KIND_OF[extension]
     if kind not in READ:
         return Choice(kind, ())

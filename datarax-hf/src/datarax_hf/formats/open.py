@@ -49,7 +49,8 @@ def _open(name: str, origin: Origin, settings: Settings) -> Shard:
 
 
 def _image_folder(names: Sequence[str], origin: Origin, settings: Settings) -> list[Shard]:
-    settings.given({"drop_labels": None, "drop_metadata": None}, f"hf:{origin.dataset}, images")
+    known = {"drop_labels": None, "drop_metadata": None}
+    settings.given(known, ("filters", "metadata_filenames"), f"hf:{origin.dataset}, images")
     images = [name for name in names if kind_of(name) == _FOLDER]
     if not settings.described:
         return [ImageShard(images, origin, settings)]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from datarax.errors import NotSupportedError, listing, nearest
+from datarax.errors import NotSupportedError, listing
 
 if TYPE_CHECKING:
     from datarax_hf.derived import Derived
-
-_NEVER_MATTER = {"version", "description", "citation", "license", "chunksize"}
 
 
 @dataclass(frozen=True)
@@ -34,21 +32,25 @@ class Settings:
     derived: Derived | None = None
     texts: frozenset[str] = frozenset()
 
-    def given(self, known: Mapping[str, Any], what: str) -> dict[str, Any]:
+    def given(
+        self, known: Mapping[str, Any], declined: Collection[str], what: str
+    ) -> dict[str, Any]:
         """Return the parameters of a format, with their defaults where the card gives none.
+
+        What is no parameter of the format at all says nothing of its files, and is left aside.
 
         Args:
             known: The parameters that are honoured, and their defaults.
+            declined: Those that would change what is read, and are not honoured.
             what: The format and the dataset, for messages.
 
         Raises:
-            NotSupportedError: If the card gives a parameter that is not honoured.
+            NotSupportedError: If the card gives one that is not honoured.
         """
-        options = {name: value for name, value in self.options.items() if name not in _NEVER_MATTER}
-        other = sorted(set(options) - set(known))
-        if other:
+        refused = sorted(set(self.options) & set(declined))
+        if refused:
             raise NotSupportedError(
-                f"{what}: the card gives the parameter {other[0]!r}, which is not honoured; "
-                f"honoured are {listing(known)}.{nearest(other[0], known)}"
+                f"{what}: the card gives the parameter {refused[0]!r}, which is not honoured; "
+                f"honoured are {listing(known)}"
             )
-        return {**known, **options}
+        return {name: self.options.get(name, default) for name, default in known.items()}
