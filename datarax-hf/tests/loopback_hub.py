@@ -50,7 +50,7 @@ class LoopbackHub:
 
     `ranges` holds (path, Range header) of each file that was asked for, and `tokens` the
     Authorization headers; parquet files are large ones, which `elsewhere` makes come from a host
-    of another name, as a content network's.
+    of another name, as a content network's. Without `resumes`, ranges are not heeded.
     """
 
     def __init__(self):
@@ -62,7 +62,9 @@ class LoopbackHub:
         self.faults: list[Fault] = []
         self.ranges: list[tuple[str, str | None]] = []
         self.tokens: list[tuple[str, str, str | None]] = []
+        self.at_once = self.most_at_once = 0
         self.elsewhere = False
+        self.resumes = True
         self.xet = False
         self.page = 1000
         self.lock = threading.Lock()
@@ -147,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.hub.failing, b'{"error": "too busy"}', **self.hub.failing_headers
             )
         if self.fault is not None:
-            time.sleep(self.fault.stall)
+            self._stall(self.fault.stall)
             if self.fault.status is not None:
                 status, headers = self.fault.status, self.fault.headers
                 self.fault = None
@@ -164,6 +166,14 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/datasets/") and "/resolve/" in path:
             return self._resolve(*path.removeprefix("/datasets/").split("/resolve/", 1))
         return self._refuse(404, "EntryNotFound", "no such page")
+
+    def _stall(self, seconds):
+        with self.hub.lock:
+            self.hub.at_once += 1
+            self.hub.most_at_once = max(self.hub.most_at_once, self.hub.at_once)
+        time.sleep(seconds)
+        with self.hub.lock:
+            self.hub.at_once -= 1
 
     def _repo(self, dataset):
         repo = self.hub.repos.get(dataset)
@@ -265,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _bytes(self, data, headers):
         wanted = self.headers.get("Range")
-        if wanted is None or self.command != "GET":
+        if wanted is None or self.command != "GET" or not self.hub.resumes:
             return self._send(200, data, **headers)
         first, _, last = wanted.removeprefix("bytes=").partition("-")
         start = int(first) if first else max(len(data) - int(last), 0)

@@ -154,13 +154,13 @@ def _download_one(
 ) -> None:
     cache = snapshot.folder.parents[2]
     lock = cache / ".locks" / snapshot.folder.parents[1].name / f"{blob.name}.lock"
+    if entry.xet_hash is not None and _by_xet(server, snapshot, name):
+        counted(entry.size)
+        return
     with _told_of(blob.parent):
         lock.parent.mkdir(parents=True, exist_ok=True)
         with _held_lock(lock, f"{snapshot.dataset}, file {name!r}", stopped):
             if snapshot.has(name):
-                counted(entry.size)
-                return
-            if entry.xet_hash is not None and _by_xet(server, snapshot, name):
                 counted(entry.size)
                 return
             if not blob.exists():
@@ -264,7 +264,7 @@ class _Transfer:
             with self._server.stream(self._url, self._have) as response:
                 if self._have and not _goes_on(response, self._have):
                     self._restart(file)
-                for chunk in response.iter_bytes(_CHUNK):
+                for chunk in response.iter_bytes():
                     self._take(file, chunk)
         finally:
             file.flush()
