@@ -14,7 +14,7 @@ from datarax.errors import (
     UnknownOptionError,
     UnknownSplitError,
 )
-from datarax.registry.catalogue import CATALOGUE
+from datarax.registry.catalogue import CATALOGUE, Catalogue
 from datarax.registry.loading import fetch
 from datarax.registry.plugin import Capability
 from datarax.registry.uri import parse_uri
@@ -189,3 +189,6 @@ class OptionsContract(ContractBase):
         info = listed[parse_uri(dataset.uri).scheme]
         assert info.status == "ok"
         assert info.capabilities is None or info.capabilities == self.capabilities
+        for unread in Catalogue().known():  # by its metadata, of which nothing was imported
+            if unread.scheme == info.scheme and unread.capabilities is not None:
+                assert unread.capabilities == self.capabilities, "the metadata declares others"

@@ -1,0 +1,83 @@
+"""The contract holds on the correct source, and fails on each that is broken on purpose."""
+
+import importlib
+
+import pytest
+
+from datarax.testing import SourceContract
+from datarax.testing.pinning import contract_tests
+from mutants.breaking import MUTANTS
+from mutants.shelf import EVERYTHING
+
+FAMILIES = (
+    "access",
+    "lifecycle",
+    "order",
+    "passes",
+    "plugins",
+    "readers",
+    "state",
+    "streaming",
+    "traced",
+)
+for family in FAMILIES:
+    importlib.import_module(f"mutants.{family}")
+
+NOT_BROKEN = {
+    "test_the_matrix_is_as_pinned_and_every_test_in_it_was_collected": (
+        "no source can break it: tests/test_contract_pinning.py does"
+    ),
+}
+
+
+class TestCorrect(SourceContract):
+    """The source that all mutants are made of keeps every promise."""
+
+    capabilities = EVERYTHING
+
+    @pytest.fixture
+    def dataset(self, shelf):
+        return shelf()
+
+
+class MutantContract(SourceContract):
+    """The contract of one mutant, of which its one promise is collected."""
+
+    @pytest.fixture
+    def dataset(self, shelf):
+        return shelf(plugin=self.mutant.plugin)
+
+
+for mutant in MUTANTS:
+    globals()[f"Test{mutant.name}"] = type(
+        f"Test{mutant.name}",
+        (MutantContract,),
+        {
+            "__doc__": mutant.how,
+            "mutant": mutant,
+            "only": (mutant.promise,),
+            "capabilities": mutant.capabilities,
+        },
+    )
+
+
+def test_there_are_mutants_enough_each_of_one_name():
+    assert len(MUTANTS) >= 45
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_each_promise_of_the_contract_is_broken_by_a_mutant():
+    tests = set(contract_tests(SourceContract))
+    broken = {mutant.test for mutant in MUTANTS}
+    assert broken <= tests, f"no such tests: {broken - tests}"
+    assert tests - broken == set(NOT_BROKEN)
+
+
+def test_the_case_that_a_mutant_breaks_was_collected(request):
+    collected = {
+        item.cls.mutant.name
+        for item in request.session.items
+        if getattr(item.cls, "mutant", None) is not None
+    }
+    narrowed = request.config.option.keyword or any("::" in arg for arg in request.config.args)
+    assert narrowed or collected == {mutant.name for mutant in MUTANTS}
