@@ -267,6 +267,7 @@ def test_batches_are_jax_arrays_on_one_device(load):
     assert batch["x"].devices() == {jax.devices()[0]}
 
 
+@pytest.mark.long
 def test_batches_are_laid_out_over_eight_devices():
     """In a process of its own, whose CPU is told to be eight devices."""
     suite = Path(__file__).with_name("eight_devices.py")

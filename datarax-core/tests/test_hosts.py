@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROWS, BATCH = 53, 8
 
 RUN = """

@@ -8,6 +8,10 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 KILLS = 20
 ROWS, BATCH, EPOCHS = 997, 7, 6
 

@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 RUN = """
 import json, resource, sys
 from pathlib import Path
