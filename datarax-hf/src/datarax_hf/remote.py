@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from typing import Any
 
 import pyarrow as pa
 
 from datarax.errors import SourceClosedError, UnknownDatasetError
+from datarax.sources import pass_closed
 from datarax_hf.cache import Snapshot
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.hub import Hub
@@ -29,6 +30,8 @@ REQUEST_BYTES = 16 * 2**20
 FIRST_CHUNK_BYTES = 2**20
 CHUNK_BYTES = 4 * 2**20
 CHUNKS_AHEAD = 3
+LOOK_UP_SECONDS = 0.05
+"""How often one who waits looks whether his pass was closed."""
 
 
 class Remote:
@@ -65,10 +68,14 @@ class Remote:
         """Return what was asked for once it has come.
 
         Raises:
-            SourceClosedError: If `close` was called, by this thread or another.
+            SourceClosedError: If `close` was called, or the pass that this thread reads for was
+                closed.
             HubConnectionError: If it does not come, try after try.
             UnknownDatasetError: If the Hub refuses it.
         """
+        while not wait([answer], LOOK_UP_SECONDS).done:
+            if pass_closed():
+                answer.cancel()
         try:
             with self._hub.telling(self._snapshot):
                 return answer.result()
