@@ -80,7 +80,7 @@ def test_ci_runs_the_command_of_the_readme():
 def test_every_environment_that_contributing_names_exists():
     named = re.findall(r"`tox -[ef] ([\w,]+)", (ROOT / "CONTRIBUTING.md").read_text())
     ini = (ROOT / "tox.ini").read_text()
-    pythons = re.search(r"\[testenv:py\{([\d,]+)\}-\{([\w,]+)\}\]", ini)
+    pythons = re.search(r"\[testenv:py\{([\d,]+)\}-\{([\w,]+)\}", ini)
     known = {f"py{python}" for python in pythons[1].split(",")}
     known |= {f"{python}-{short}" for python in known for short in pythons[2].split(",")}
     known |= set(re.findall(r"^\[testenv:(\w+)\]", ini, re.MULTILINE))
