@@ -156,7 +156,7 @@ class Catalogue:
             return held
         try:
             plugin = entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._note(entry, f"{type(error).__name__}: {error}")
             raise errors.SourceBrokenError(
                 f"the source {scheme!r} is installed ({who}), but importing it failed with "

@@ -52,7 +52,13 @@ def check_plugin(scheme: str, plugin: Any, offered_by: str) -> LoadedPlugin:
     """
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(SourceHooks)
-    implementation = plugin() if isinstance(plugin, type) else plugin
+    try:
+        implementation = plugin() if isinstance(plugin, type) else plugin
+    except Exception as error:
+        raise SourceBrokenError(
+            f"the source {scheme!r} ({offered_by}) is a class, {plugin!r}, and making one failed "
+            f"with {type(error).__name__}: {error}"
+        ) from error
     try:
         manager.register(implementation, name=scheme)
     except (pluggy.PluginValidationError, ValueError) as error:
