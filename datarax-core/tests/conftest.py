@@ -83,8 +83,16 @@ def publish(tmp_path, monkeypatch):
 @pytest.fixture
 def nothing_installed(monkeypatch):
     """Leave no distribution on `sys.path`: what is imported stays, what is installed is gone."""
-    # what the registry imports on use, and the memory source with jax and flax
-    for name in ("packaging.requirements", "packaging.utils", "datarax.sources.memory"):
+    # what the registry and the command line import on use, and the memory source with jax and flax
+    for name in (
+        "importlib_metadata",
+        "packaging.requirements",
+        "packaging.utils",
+        "datarax.sources.memory",
+        "datarax.cli.sources",
+        "datarax.cli.doctor",
+        "datarax.cli.checks",
+    ):
         importlib.import_module(name)
     bare = [path for path in sys.path if not any(Path(path or ".").glob("*.dist-info"))]
     monkeypatch.setattr(sys, "path", bare)

@@ -6,6 +6,7 @@ What `load` would read with the same options is fetched, and none of it decoded.
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any
 
 from datarax.cli.answer import Answer
@@ -38,12 +39,12 @@ def run(args: argparse.Namespace) -> Answer:
     }
 
     def text(width: int | None) -> str:
-        return "\n\n".join(_parts(uri, fetched, width))
+        return "\n\n".join(_parts(uri, args.split, fetched, width))
 
     return Answer(data, text)
 
 
-def _parts(uri: str, fetched: Fetched, width: int | None) -> list[str]:
+def _parts(uri: str, split: str | None, fetched: Fetched, width: int | None) -> list[str]:
     shown = list(fetched.files.items())[:FILES_SHOWN]
     rows = [(readable_bytes(size), name) for name, size in shown]
     more = len(fetched.files) - len(shown)
@@ -57,11 +58,11 @@ def _parts(uri: str, fetched: Fetched, width: int | None) -> list[str]:
     return [
         pairs(held, width),
         files + (f"\n… and {more} more; --json lists all" if more else ""),
-        _carry(uri, fetched),
+        _carry(uri, split, fetched),
     ]
 
 
-def _carry(uri: str, fetched: Fetched) -> str:
+def _carry(uri: str, split: str | None, fetched: Fetched) -> str:
     """Return what to do on a machine without a network, as lines for its shell."""
     lines = [
         "For a machine without a network, copy the folder, whole, with its links:",
@@ -69,8 +70,12 @@ def _carry(uri: str, fetched: Fetched) -> str:
     ]
     if fetched.setup:
         lines += ["and set there, with FOLDER where it then lies:", "  FOLDER=/where/it/lies"]
-        lines += [
-            f'  export {name}="{value.replace("{folder}", "$FOLDER")}"'
-            for name, value in fetched.setup.items()
-        ]
-    return "\n".join([*lines, f"Then: datarax head '{uri}' --local-files-only"])
+        lines += [f"  export {name}={_quoted(value)}" for name, value in fetched.setup.items()]
+    chosen = "" if split is None else f" --split {shlex.quote(split)}"
+    lines += ["Then:", f"  datarax head {shlex.quote(uri)}{chosen} --local-files-only"]
+    return "\n".join(lines)
+
+
+def _quoted(value: str) -> str:
+    """Return a value for a shell, with the folder filled in by it."""
+    return '"$FOLDER"'.join(shlex.quote(part) if part else "" for part in value.split("{folder}"))

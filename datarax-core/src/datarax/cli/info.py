@@ -103,7 +103,7 @@ def _facts(info: DatasetInfo) -> list[tuple[str, object]]:
         ("description", _shortened(info.description)),
         ("revision", info.revision),
         ("licence", info.licence),
-        ("configs", ", ".join(info.configs)),
+        ("configs", _shortened(", ".join(info.configs))),
         ("records", None if info.records is None else f"{info.records:,}"),
         ("decoded", None if info.bytes is None else readable_bytes(info.bytes)),
         ("plan", info.plan),

@@ -11,7 +11,7 @@ from typing import Any
 
 from datarax.cli.checks.problem import Problem
 from datarax.cli.sources import source_json
-from datarax.errors import DataraxError, nearest
+from datarax.errors import DataraxError, SourceIncompatibleError, nearest
 from datarax.registry.catalogue import CATALOGUE
 from datarax.registry.info import SourceInfo
 from datarax.registry.loaded import LoadedPlugin, unknown_hooks
@@ -51,18 +51,20 @@ def _tried(info: SourceInfo) -> tuple[dict[str, Any], list[Problem]]:
     begun = time.perf_counter()
     try:
         plugin = CATALOGUE.find(info.scheme, strict=False)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # an import may raise anything
+    except DataraxError as error:
         seconds = round(time.perf_counter() - begun, 3)
-        cause = error.__cause__ or error
-        said = str(error) if error.__cause__ is None else f"{type(cause).__name__}: {cause}"
-        return (
-            {"imported": False, "seconds": seconds, "datasets": None},
-            [Problem(_about(info), f"importing it failed: {said}", _remedy(info, cause))],
-        )
+        return {"imported": False, "seconds": seconds, "datasets": None}, [_failed(info, error)]
     seconds = round(time.perf_counter() - begun, 3)
     datasets, problems = _listed(plugin, info)
     problems += _unknown_hooks(plugin, info) + _undeclared(plugin, info)
     return {"imported": True, "seconds": seconds, "datasets": datasets}, problems
+
+
+def _failed(info: SourceInfo, error: DataraxError) -> Problem:
+    if isinstance(error, SourceIncompatibleError):
+        return Problem.of(_about(info), str(error))
+    text = str(error).partition("; mend that, or reinstall")[0]
+    return Problem(_about(info), text, _remedy(info, error.__cause__ or error))
 
 
 def _listed(plugin: LoadedPlugin, info: SourceInfo) -> tuple[int | None, list[Problem]]:
