@@ -15,6 +15,7 @@ import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import (
     Array2D,
@@ -48,7 +49,7 @@ from datarax_hf.reader import open_reader
 
 MEDIA = (Audio, Video, Pdf, Nifti, Mesh, BioSequence, BioStructure)
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
-WHEN = dt.datetime(2021, 3, 4, 5, 6, 7)
+WHEN = dt.datetime(2021, 3, 4, 5, 6, 7)  # noqa: DTZ001  # some types have no zone
 FILE = {"bytes": b"\x00\x01", "path": "a.bin"}
 
 
@@ -138,10 +139,18 @@ def structs():
     inner = {"n": Value("int32"), "deep": {"t": Value("string"), "l": List(Value("int8"))}}
     yield "struct", inner, [{"n": 1, "deep": {"t": "a", "l": [1]}}, {"n": None, "deep": None}, None]
     times_ = {"t": Value("timestamp[ns]"), "l": List(Value("duration[ns]"))}
-    yield "struct of times", times_, [{"t": WHEN, "l": [dt.timedelta(1), None]}, {"t": None, "l": []}]
+    yield (
+        "struct of times",
+        times_,
+        [{"t": WHEN, "l": [dt.timedelta(1), None]}, {"t": None, "l": []}],
+    )
     yield "Translation", Translation(languages=["de", "en"]), [{"de": "ja", "en": "yes"}]
     several = TranslationVariableLanguages(languages=["de", "en"])
-    yield "TranslationVariableLanguages", several, [{"de": "ja", "en": ["yes", "aye"]}, {"en": "no"}]
+    yield (
+        "TranslationVariableLanguages",
+        several,
+        [{"de": "ja", "en": ["yes", "aye"]}, {"en": "no"}],
+    )
     yield "Json", Json(), [{"a": [1, None, {"b": 0.5}]}, None, [1, "x"], "text"]
     yield "List of Json", List(Json()), [[{"b": 0}, {"c": "x"}], []]
     yield "struct with Json", {"j": Json(), "n": Value("int8")}, [{"j": {"a": 1}, "n": 1}]
@@ -178,30 +187,36 @@ CASES = {
 }
 
 
+MEANS_MORE = {
+    "Image with a mode",
+    "Image not decoded",
+    "Image with nulls",
+    "List of Image",
+    "struct with Image",
+    "List of Json",
+    "struct with Json",
+}
+"""What the Arrow types alone do not tell."""
+
+
 def written(folder, feature, values):
     """Write a dataset of one column; return it as `datasets` reads it back."""
     features = Features({"x": feature})
     folder.mkdir(exist_ok=True)
-    if contains_media(feature):
-        table = pa.table({"x": pa.array(values, plain_storage(features.arrow_schema.field("x").type))})
+    as_stored = is_media(feature) or "uint64" in str(feature)  # what its own writer cannot encode
+    if as_stored:
+        table = pa.table({"x": pa.array(values, features.arrow_schema.field("x").type)})
         dataset = datasets.Dataset(table.cast(features.arrow_schema))
     else:
         dataset = datasets.Dataset.from_dict({"x": values}, features=features)
     file = folder / "train.parquet"
     dataset.to_parquet(file)
     again = datasets.Dataset.from_parquet(str(file), cache_dir=str(folder / "cache"))
-    assert again.features == features
-    if contains_media(feature):
-        return again.with_format("arrow")[:]["x"].to_pylist()
-    return again["x"][:]
+    return again.with_format("arrow")[:]["x"].to_pylist() if as_stored else again["x"][:]
 
 
-def contains_media(feature):
+def is_media(feature):
     return isinstance(getattr(feature, "feature", feature), MEDIA)
-
-
-def plain_storage(kind):
-    return kind
 
 
 def ours(folder, **options):
@@ -233,7 +248,7 @@ def plain(value):
 def in_nanoseconds(value):
     """Return Python times as counts of nanoseconds, as NumPy has them."""
     if isinstance(value, dt.datetime):
-        return int(value.replace(tzinfo=dt.timezone.utc).timestamp()) * 10**9
+        return int(value.replace(tzinfo=dt.UTC).timestamp()) * 10**9
     if isinstance(value, dt.timedelta):
         return int(value.total_seconds()) * 10**9
     if isinstance(value, dt.time):
@@ -247,7 +262,7 @@ def in_nanoseconds(value):
 
 @pytest.mark.parametrize("name", CASES)
 def test_values_are_those_that_datasets_gives(name, tmp_path):
-    """With the features in the file, and from the Arrow types alone."""
+    """With the features in the file, and from the Arrow types alone where they tell enough."""
     feature, values = CASES[name]
     expected = plain(written(tmp_path / "data", feature, values))
     reader = ours(tmp_path / "data")
@@ -260,6 +275,11 @@ def test_values_are_those_that_datasets_gives(name, tmp_path):
     for value in got if field.is_array else ():
         assert (np.shape(value), np.asarray(value).dtype) == (field.shape, field.dtype)
     assert plain(pickle.loads(pickle.dumps(reader))[0]["x"]) == expected[0]
+    if name not in MEANS_MORE:
+        table = pq.read_table(tmp_path / "data" / "train.parquet").replace_schema_metadata(None)
+        pq.write_table(table, tmp_path / "data" / "train.parquet")
+        bare = ours(tmp_path / "data")
+        assert plain([bare[row]["x"] for row in range(len(bare))]) == expected
 
 
 def test_every_type_of_datasets_is_tried():
@@ -269,5 +289,7 @@ def test_every_type_of_datasets_is_tried():
         for feature, _ in CASES.values()
         for part in (type(feature).__name__, type(getattr(feature, "feature", feature)).__name__)
     }
-    assert set(theirs._FEATURE_TYPES) <= tried  # noqa: SLF001  # there is no public list
-    assert {name for name in datasets.features.__all__ if name != "Features"} <= tried | {"Sequence"}
+    assert set(theirs._FEATURE_TYPES) <= tried  # there is no public list
+    assert {name for name in datasets.features.__all__ if name != "Features"} <= tried | {
+        "Sequence"
+    }

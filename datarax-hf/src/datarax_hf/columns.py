@@ -1,25 +1,28 @@
 """Columns: from the Arrow data of a row group to NumPy arrays and host values.
 
 `load` runs once for a row group and its result is kept; `gather` picks rows from it. Fixed-width
-columns never become Python objects.
+columns never become Python objects. `column_of` chooses how a column is read.
 """
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from datarax.errors import CorruptDataError
+from datarax.errors import CorruptDataError, UnknownFieldError, listing, nearest
 from datarax.sources import Field
-from datarax_hf.features import plain_type
+from datarax_hf.features import Kind, is_list, plain_type
 from datarax_hf.images import ImageDecoder
 from datarax_hf.threads import Threads
+from datarax_hf.values import Meaning, meaning, readable
 
 Rows = NDArray[np.int64]
 
@@ -43,8 +46,90 @@ class Column(abc.ABC):
         """Release what reading holds; the column can be read again."""
 
 
+def column_of(
+    name: str, kind: Kind, *, nulls: int | None, decoder: ImageDecoder, fill: Any = None
+) -> Column:
+    """Return how a column is read; an image column's field is settled later.
+
+    Args:
+        name: The column.
+        kind: What it holds.
+        nulls: How many of its values, or of the numbers within them, are null, as far as is known.
+        decoder: How images become arrays, as the options say.
+        fill: The number that stands for nulls; None is none.
+
+    Raises:
+        UnknownFieldError: If there is a fill, and it is no column of numbers.
+        ValueError: If the fill does not fit the column's dtype.
+    """
+    dtype = kind.field.dtype if kind.form in {"array", "sequence"} else None
+    if fill is not None:
+        check_fill(name, fill, dtype)
+    if kind.form == "array" and (not nulls or fill is not None):
+        return ArrayColumn(name, kind.field, fill)
+    if kind.form == "sequence":
+        return SequenceColumn(name, kind.field, fill)
+    own = ImageDecoder(decoder.mode or kind.image_mode, decoder.size)
+    asked = decoder.mode is not None or decoder.size is not None
+    if kind.form == "image" and (asked or not kind.encoded):
+        return ImageColumn(name, kind.field, own)
+    field = kind.field
+    if kind.form == "array":
+        field = Field.host_only(
+            f"{nulls} of its values are null; fill_nulls={{{name!r}: number}} makes an array of it"
+        )
+    elif kind.form == "image":
+        field = Field.host_only("its feature says not to decode it; image_mode='RGB' decodes it")
+    return ObjectColumn(name, field, kind, own)
+
+
+def check_filled(fill_nulls: Mapping[str, Any], names: Collection[str]) -> None:
+    """Raise unless the columns whose nulls are to be filled exist.
+
+    Raises:
+        UnknownFieldError: If one does not.
+    """
+    for name in fill_nulls:
+        if name not in names:
+            raise UnknownFieldError(
+                f"fill_nulls names {name!r}; the fields are {listing(names)}.{nearest(name, names)}"
+            )
+
+
+def count_nulls(data: pa.ChunkedArray) -> int:
+    """Return how many values, or numbers within them, are null."""
+    total = 0
+    for values in plain(data).chunks:
+        level = values
+        while is_list(level.type):
+            total += level.null_count
+            level = level.flatten()
+        total += level.null_count
+    return total
+
+
+def check_fill(name: str, fill: Any, dtype: np.dtype[Any] | None) -> None:
+    """Raise unless a column of a dtype can hold what is to stand for its nulls."""
+    if dtype is None:
+        raise UnknownFieldError(
+            f"fill_nulls names {name!r}, which is no column of numbers; leave it out of fill_nulls"
+        )
+    kinds: dict[str, tuple[type, ...]] = {"b": (bool,), "f": (int, float)}
+    fits = isinstance(fill, kinds.get(dtype.kind, (int,))) and isinstance(fill, bool) == (
+        dtype.kind == "b"
+    )
+    if fits and dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        fits = bounds.min <= fill <= bounds.max
+    if not fits:
+        raise ValueError(f"fill_nulls[{name!r}] is {fill!r}, which a column of {dtype} cannot hold")
+
+
+@dataclass(frozen=True)
 class ArrayColumn(Column):
-    """A column whose values are arrays of one shape."""
+    """A column whose values are arrays of one shape; `fill` stands for its nulls."""
+
+    fill: Any = None
 
     def load(self, data: pa.ChunkedArray, where: str) -> NDArray[Any]:
         shape = self.field.shape or ()
@@ -58,8 +143,8 @@ class ArrayColumn(Column):
         return loaded[rows]
 
     def _flat(self, values: pa.Array, shape: tuple[int, ...], where: str) -> NDArray[Any]:
-        for length in shape:
-            self._refuse_nulls(values, where)
+        for depth, length in enumerate(shape):
+            values = self._filled(values, shape[depth:], where)
             if pa.types.is_fixed_size_list(values.type):
                 lengths = np.array([values.type.list_size])
             else:
@@ -71,34 +156,105 @@ class ArrayColumn(Column):
                     f"{found[:5]} values stand where {length} are due"
                 )
             values = values.flatten()
-        self._refuse_nulls(values, where)
+        values = self._filled(values, (), where)
         return np.asarray(values.to_numpy(zero_copy_only=False))
 
-    def _refuse_nulls(self, values: pa.Array, where: str) -> None:
-        if values.null_count:
+    def _filled(self, values: pa.Array, shape: tuple[int, ...], where: str) -> pa.Array:
+        """Return values without nulls, an array of the fill in the place of each."""
+        if not values.null_count:
+            return values
+        if self.fill is None:
             raise CorruptDataError(
                 f"{where}: the column {self.name!r} has {values.null_count} null values, which an "
-                f"array of {self.field.dtype} cannot hold, and the file's statistics do not tell "
-                f"of them; leave it out with exclude_keys=[{self.name!r}]"
+                f"array of {self.field.dtype} cannot hold, and nothing told of them beforehand; "
+                f"fill_nulls={{{self.name!r}: number}} puts a number in their place, and "
+                f"exclude_keys=[{self.name!r}] leaves the column out"
             )
+        value = self.fill
+        for length in reversed(shape):
+            value = [value] * length
+        return pc.coalesce(values, pa.scalar(value, values.type))
 
 
+@dataclass(frozen=True)
 class ObjectColumn(Column):
-    """A column of Python values: text, bytes, structs, times."""
+    """A column of Python values: text, bytes, structs, times.
+
+    Attributes:
+        kind: What it holds; None is what Arrow makes of it.
+        decoder: How images within its values become arrays.
+    """
+
+    kind: Kind | None = None
+    decoder: ImageDecoder | None = None
+
+    def load(self, data: pa.ChunkedArray, where: str) -> pa.ChunkedArray:  # noqa: ARG002
+        stored = plain(data)
+        read_as, convert = self._meaning
+        return stored if convert is None else readable(stored, read_as)
+
+    def gather(self, loaded: pa.ChunkedArray, rows: Rows, where: str) -> list[Any]:
+        values: list[Any] = []
+        for some, _ in _taken(loaded, rows):
+            try:
+                values += some.to_pylist()
+            except (ValueError, OverflowError) as error:
+                raise CorruptDataError(
+                    f"{where}: the column {self.name!r} holds what Python has no value for: {error}"
+                ) from error
+        _, convert = self._meaning
+        if convert is None:
+            return values
+        return [
+            None if value is None else convert(value, self._place(where, row))
+            for value, row in zip(values, rows.tolist(), strict=True)
+        ]
+
+    def _place(self, where: str, row: int) -> Callable[[], str]:
+        return lambda: f"{where}, row {row}, column {self.name!r}"
+
+    @cached_property
+    def _meaning(self) -> tuple[pa.DataType | None, Meaning | None]:
+        if self.kind is None:
+            return None, None
+        return meaning(self.kind.stored, self.kind.feature, self.decoder or ImageDecoder())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_meaning"}
+
+
+@dataclass(frozen=True)
+class SequenceColumn(Column):
+    """A column of lists of numbers: each value is a one-dimensional array of the field's dtype.
+
+    A value that holds nulls is a list, unless `fill` stands for them.
+    """
+
+    fill: Any = None
 
     def load(self, data: pa.ChunkedArray, where: str) -> pa.ChunkedArray:  # noqa: ARG002
         return plain(data)
 
     def gather(self, loaded: pa.ChunkedArray, rows: Rows, where: str) -> list[Any]:  # noqa: ARG002
-        values: list[Any] = loaded.take(pa.array(rows)).to_pylist()
+        values: list[Any] = []
+        for some, _ in _taken(loaded, rows):
+            values += self._arrays(some)
         return values
 
-
-class SequenceColumn(ObjectColumn):
-    """A column of lists of numbers: each value is a one-dimensional array of the field's dtype."""
-
-    def gather(self, loaded: pa.ChunkedArray, rows: Rows, where: str) -> list[Any]:  # noqa: ARG002
-        return [self._array(value) for value in loaded.take(pa.array(rows))]
+    def _arrays(self, lists: pa.Array) -> list[Any]:
+        numbers = lists.flatten()  # of the lists that are not null
+        if self.fill is not None:
+            numbers = numbers.fill_null(self.fill)
+        if numbers.null_count:
+            return [self._array(value) for value in lists]
+        flat = numbers.to_numpy(zero_copy_only=False).astype(self.field.dtype, copy=False)
+        lengths = pc.list_value_length(lists)
+        ends = np.cumsum(lengths.fill_null(0).to_numpy(zero_copy_only=False)).tolist()
+        valid = lists.is_valid().to_pylist() if lists.null_count else [True] * len(lists)
+        return [
+            flat[begin:end].copy() if there else None
+            for begin, end, there in zip([0, *ends], ends, valid, strict=False)
+        ]
 
     def _array(self, value: pa.ListScalar) -> Any:
         if not value.is_valid:

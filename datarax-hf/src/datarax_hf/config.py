@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import SupportsIndex
 
@@ -29,10 +30,14 @@ class HFSourceConfig(SourceConfig):
         token: An access token; None is the one huggingface_hub finds, False is none.
         image_mode: Convert images to this mode: "L", "LA", "RGB" or "RGBA".
         image_size: Resize images to (height, width), bilinear with antialiasing.
+        fill_nulls: The numbers that stand for nulls, by column: a column of numbers is an array
+            only where none of them is null.
         derived_dir: The folder of files made from the Hub's, such as flat layouts for random
             access; None is that of DATARAX_CACHE, else `datarax` beside the hub cache.
         derived_limit: Bytes that those may take on the disk, 0 to make none; None is what
             DATARAX_CACHE_LIMIT says, else half of what the disk has free.
+        verify: Whether every file that is read is compared with the hash that the Hub publishes
+            for it, before anything is read.
 
     Raises:
         InvalidURIError: If `name` or `revision` cannot be one. It is a ValueError.
@@ -47,8 +52,10 @@ class HFSourceConfig(SourceConfig):
     token: str | bool | None = field(default=None, repr=False)
     image_mode: str | None = None
     image_size: tuple[int, int] | None = None
+    fill_nulls: Mapping[str, bool | int | float] | None = None
     derived_dir: str | os.PathLike[str] | None = None
     derived_limit: int | None = None
+    verify: bool = False
 
     def __post_init__(self) -> None:
         for option in ("cache_dir", "derived_dir"):
@@ -61,6 +68,8 @@ class HFSourceConfig(SourceConfig):
             value = getattr(self, option)
             if value is not None and (not isinstance(value, str) or not value):
                 raise TypeError(f"{option} is a string that is not empty, or None; got {value!r}")
+        if not isinstance(self.verify, bool):
+            raise TypeError(f"verify is True or False, got {self.verify!r}")
         if self.token is not None and not isinstance(self.token, str | bool):
             raise TypeError(f"token is a string, a bool or None; got {type(self.token).__name__}")
         if not is_local(self.name) and not is_dataset_name(self.name):
@@ -80,6 +89,8 @@ class HFSourceConfig(SourceConfig):
             object.__setattr__(self, "derived_limit", _bytes("derived_limit", self.derived_limit))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", _size(self.image_size))
+        if self.fill_nulls is not None:
+            _check_fills(self.fill_nulls)
 
     @property
     def offline(self) -> bool:
@@ -108,3 +119,11 @@ def _size(value: object) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise ValueError(f"image_size is two sizes of 1 or more, got {value!r}")
     return height, width
+
+
+def _check_fills(value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"fill_nulls maps a column to a number, got {value!r}")
+    for name, number in value.items():
+        if not isinstance(name, str) or not isinstance(number, bool | int | float):
+            raise TypeError(f"fill_nulls maps a column to a number, got {name!r}: {number!r}")

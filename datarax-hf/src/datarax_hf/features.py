@@ -1,7 +1,8 @@
 """Features: what the columns of a dataset hold, from parquet metadata, the card or Arrow types.
 
 The Arrow type says how a column is stored; the Hugging Face features say what it means: class
-names, fixed shapes, images. `describe` joins the two into one `Kind` for each column.
+names, fixed shapes, images. `describe` joins the two into one `Kind` for each column. Where they
+disagree the stored type is right, and a `_type` of tomorrow is what it is stored as.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from datarax.errors import CorruptDataError
 from datarax.sources import Field
 
 Features = Mapping[str, Any]
+MEDIA = ("Audio", "Video", "Pdf", "Nifti", "Mesh", "BioSequence", "BioStructure")
+"""What is handed out as its bytes and path; decoding it is left to the user."""
+
+_LISTS = ("List", "LargeList", "Sequence")
 _IMAGE_STORAGE = {"bytes", "path"}
+_EXTENSION, _EXTENDS = b"ARROW:extension:name", b"ARROW:extension:metadata"
 _FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}
 """Arrow's names of floats; those of integers and booleans are NumPy's own."""
 
@@ -31,15 +37,19 @@ class Kind:
         form: "array" (fixed shape), "sequence" (a list of numbers), "image", or "object".
         field: The field it becomes. An image's is settled later, from all headers.
         stored: The Arrow type, with extension types replaced by what they store.
+        feature: What it means, in the words of today's `datasets`; None where nothing says.
         image_mode: The mode that the features ask images to be converted to.
         undeclared: Whether it only looks like an image: bytes and path, and no features.
+        encoded: Whether it is an image of which the feature says not to decode it.
     """
 
     form: str
     field: Field
     stored: pa.DataType
+    feature: Any = None
     image_mode: str | None = None
     undeclared: bool = False
+    encoded: bool = False
 
 
 def read_features(schema: pa.Schema, *, where: str) -> Features | None:
@@ -65,12 +75,16 @@ def describe(schema: pa.Schema, features: Features | None) -> dict[str, Kind]:
 
     Features of columns that are not stored are left out.
     """
-    stored = {column.name: plain_type(column.type) for column in schema}
-    declared = features or {}
+    stored = {column.name: column for column in schema}
+    declared = modern(features or {})
     names = [name for name in declared if name in stored]
     names += [name for name in stored if name not in declared]
     return {
-        name: _kind(stored[name], declared.get(name), declared=features is not None)
+        name: _kind(
+            plain_type(stored[name].type),
+            declared.get(name) or _extension(stored[name]),
+            declared=features is not None,
+        )
         for name in names
     }
 
@@ -78,8 +92,53 @@ def describe(schema: pa.Schema, features: Features | None) -> dict[str, Kind]:
 def fields_from(features: Features) -> dict[str, Field]:
     """Return the fields that features alone promise, where no file is at hand."""
     return {
-        name: _promised(feature, shape=()) or _unseen(feature) for name, feature in features.items()
+        name: _promised(feature, shape=()) or _unseen(feature)
+        for name, feature in modern(features).items()
     }
+
+
+def modern(feature: Any) -> Any:
+    """Return a feature, or a struct of features, in the words of today's `datasets`.
+
+    A list of one feature is a List; a Sequence is one too, but of a struct it is a struct of Lists.
+    """
+    if isinstance(feature, list):
+        return {"feature": modern(feature[0]), "length": -1, "_type": "List"} if feature else None
+    if not isinstance(feature, Mapping):
+        return feature
+    kind = type_of(feature)
+    if kind is None:
+        return {name: modern(part) for name, part in feature.items()}
+    if kind not in _LISTS:
+        return feature
+    inner, length = modern(feature.get("feature")), feature.get("length", -1)
+    if kind == "Sequence" and isinstance(inner, Mapping) and type_of(inner) is None:
+        return {
+            name: {"feature": part, "length": length, "_type": "List"}
+            for name, part in inner.items()
+        }
+    return {"feature": inner, "length": length, "_type": kind}
+
+
+def part_of(feature: Any, name: str | None) -> Any:
+    """Return what a part of a struct means, or for None the values of a list."""
+    if not isinstance(feature, Mapping):
+        return None
+    kind = type_of(feature)
+    if name is None:
+        return feature.get("feature") if kind in _LISTS else None
+    return feature.get(name) if kind is None else None
+
+
+def type_of(feature: Any) -> str | None:
+    """Return the `_type` of a feature; a struct has none, unless a field of it bears that name."""
+    kind = feature.get("_type") if isinstance(feature, Mapping) else None
+    return kind if isinstance(kind, str) else None
+
+
+def array_dtype(feature: Any) -> np.dtype[Any] | None:
+    """Return the dtype of the values of an Array2D to Array5D; None for others."""
+    return None if _array_shape(feature) is None else _value_dtype(feature)
 
 
 def plain_type(stored: pa.DataType) -> pa.DataType:
@@ -94,7 +153,7 @@ def plain_type(stored: pa.DataType) -> pa.DataType:
         return pa.binary()
     if pa.types.is_fixed_size_list(stored):
         return pa.list_(plain_type(stored.value_type), stored.list_size)
-    if _is_list(stored):
+    if is_list(stored):
         return pa.list_(plain_type(stored.value_type))
     if pa.types.is_struct(stored):
         return pa.struct([(part.name, plain_type(part.type)) for part in stored])
@@ -102,33 +161,82 @@ def plain_type(stored: pa.DataType) -> pa.DataType:
 
 
 def _kind(stored: pa.DataType, feature: Any, *, declared: bool) -> Kind:
-    feature_type = _type_of(feature)
+    feature_type = type_of(feature)
     looks = pa.types.is_struct(stored) and {part.name for part in stored} == _IMAGE_STORAGE
-    if feature_type == "Image" or (looks and not declared):
-        mode = feature.get("mode") if feature_type == "Image" else None
+    image = feature_type == "Image"
+    if (image and _holds_bytes(stored)) or (looks and not declared):
+        mode = feature.get("mode") if image else None
         unsettled = Field.host_only("images differ in size or mode")
-        return Kind("image", unsettled, stored, mode, undeclared=feature_type != "Image")
+        encoded = image and feature.get("decode") is False
+        return Kind("image", unsettled, stored, feature, mode, not image, encoded)
     shape, leaf = _static_shape(stored, feature)
     dtype = _dtype(leaf)
     if shape is not None and dtype is not None:
         names = _class_names(_innermost(feature))
-        return Kind("array", Field.array(dtype, shape, class_names=names), stored)
-    return _host_kind(stored, feature_type)
+        return Kind("array", Field.array(dtype, shape, class_names=names), stored, feature)
+    return _host_kind(stored, feature)
 
 
-def _host_kind(stored: pa.DataType, feature_type: str | None) -> Kind:
+def _host_kind(stored: pa.DataType, feature: Any) -> Kind:
+    special = _special(feature)
+    if special is not None:
+        return Kind("object", special, stored, feature)
     if pa.types.is_string(stored):
-        return Kind("object", Field.text(), stored)
+        return Kind("object", Field.text(), stored, feature)
     if pa.types.is_binary(stored) or pa.types.is_fixed_size_binary(stored):
-        return Kind("object", Field.host_only("bytes have no fixed length", ragged="bytes"), stored)
-    if _is_list(stored) and _dtype(stored.value_type) is not None:
-        field = Field.host_only(
-            "its lists have no fixed length", ragged="sequence", dtype=_dtype(stored.value_type)
+        field = Field.host_only("bytes have no fixed length", ragged="bytes")
+        return Kind("object", field, stored, feature)
+    if is_list(stored) and _dtype(stored.value_type) is not None:
+        return Kind("sequence", _ragged(_dtype(stored.value_type)), stored, feature)
+    return Kind("object", Field.host_only(f"{stored} has no fixed array form"), stored, feature)
+
+
+def _special(feature: Any) -> Field | None:
+    """Return the field of what is never an array whatever it is stored as; None for the rest."""
+    kind = type_of(feature)
+    if kind in MEDIA:
+        return Field.host_only(f"{kind} is not decoded: it is handed out as its bytes and path")
+    if kind == "Image":
+        return Field.host_only(
+            "the image is not decoded: its feature says so, or stores a path alone"
         )
-        return Kind("sequence", field, stored)
-    if feature_type in {"Audio", "Video"}:
-        return Kind("object", Field.host_only(f"{feature_type.lower()} is not decoded"), stored)
-    return Kind("object", Field.host_only(f"{stored} has no fixed array form"), stored)
+    if kind == "Json" and feature.get("decode") is not False:
+        return Field.host_only("JSON has no fixed array form")
+    if _array_shape(feature) is not None:
+        return Field.host_only(
+            "its arrays differ in their first dimension", dtype=_value_dtype(feature)
+        )
+    return None
+
+
+def _ragged(dtype: np.dtype[Any] | None) -> Field:
+    return Field.host_only("its lists have no fixed length", ragged="sequence", dtype=dtype)
+
+
+def _holds_bytes(stored: pa.DataType) -> bool:
+    """Return whether an image column stores bytes."""
+    within = pa.types.is_struct(stored) and stored.get_field_index("bytes") >= 0
+    return bool(within or pa.types.is_binary(stored))
+
+
+def _extension(column: pa.Field) -> Any:
+    """Return what an extension type of `datasets` or Arrow says that a column means."""
+    if isinstance(column.type, pa.BaseExtensionType):
+        name = getattr(column.type, "extension_name", "")
+        written = column.type.__arrow_ext_serialize__() if "Array" in name else b""
+    else:
+        metadata = column.metadata or {}
+        name, written = metadata.get(_EXTENSION, b"").decode(), metadata.get(_EXTENDS, b"")
+    if name == "arrow.json":
+        return {"_type": "Json"}
+    kind = name.removeprefix("datasets.features.features.").removesuffix("ExtensionType")
+    if kind not in {"Array2D", "Array3D", "Array4D", "Array5D"}:
+        return None
+    try:
+        shape, dtype = json.loads(written)
+    except ValueError:
+        return None
+    return {"shape": shape, "dtype": dtype, "_type": kind}
 
 
 def _static_shape(
@@ -141,11 +249,11 @@ def _static_shape(
     promised = _array_shape(feature)
     shape: list[int] = []
     depth = 0
-    while _is_list(stored):
+    while is_list(stored):
         length = stored.list_size if pa.types.is_fixed_size_list(stored) else None
         if length is None and promised is not None and depth < len(promised):
             length = promised[depth]
-        elif length is None and _type_of(feature) in {"List", "LargeList", "Sequence"}:
+        elif length is None and type_of(feature) in _LISTS:
             length = feature.get("length", -1)
         if not isinstance(length, int) or length < 0:
             return None, None
@@ -157,7 +265,7 @@ def _static_shape(
 
 
 def _array_shape(feature: Any) -> tuple[int | None, ...] | None:
-    kind = _type_of(feature) or ""
+    kind = type_of(feature) or ""
     if kind.startswith("Array") and isinstance(feature.get("shape"), list):
         return tuple(feature["shape"])
     return None
@@ -165,7 +273,7 @@ def _array_shape(feature: Any) -> tuple[int | None, ...] | None:
 
 def _promised(feature: Any, shape: tuple[int, ...]) -> Field | None:
     """Return the array field that a feature promises by itself, or None."""
-    kind = _type_of(feature)
+    kind = type_of(feature)
     if kind == "ClassLabel":
         return Field.array(np.int64, shape, class_names=_class_names(feature))
     array = _array_shape(feature)
@@ -176,24 +284,28 @@ def _promised(feature: Any, shape: tuple[int, ...]) -> Field | None:
     if kind == "Value":
         dtype = _value_dtype(feature)
         return None if dtype is None else Field.array(dtype, shape)
-    if kind in {"List", "LargeList", "Sequence"} and feature.get("length", -1) >= 0:
+    if kind in _LISTS and feature.get("length", -1) >= 0:
         return _promised(feature.get("feature"), (*shape, feature["length"]))
     return None
 
 
 def _unseen(feature: Any) -> Field:
-    kind = _type_of(feature)
-    if kind == "Value" and feature.get("dtype") in {"string", "large_string"}:
-        return Field.text()
-    if kind == "Image":
+    kind = type_of(feature)
+    if kind == "Image" and feature.get("decode") is not False:
         return Field.host_only("the sizes of images are known once the files are here")
-    if kind in {"List", "LargeList", "Sequence"}:
+    special = _special(feature)
+    if special is not None:
+        return special
+    if kind == "Value" and "string" in str(feature.get("dtype")):
+        return Field.text()
+    if kind == "Value" and "binary" in str(feature.get("dtype")):
+        return Field.host_only("bytes have no fixed length", ragged="bytes")
+    if kind in _LISTS:
         inner = _promised(feature.get("feature"), ())
         if inner is not None and inner.shape == ():
-            return Field.host_only(
-                "its lists have no fixed length", ragged="sequence", dtype=inner.dtype
-            )
-    return Field.host_only(f"{kind or 'a struct'} has no fixed array form")
+            return _ragged(inner.dtype)
+    what = feature.get("dtype") if kind == "Value" else kind or "a struct"
+    return Field.host_only(f"{what} has no fixed array form")
 
 
 def _value_dtype(feature: Any) -> np.dtype[Any] | None:
@@ -215,24 +327,18 @@ def _dtype(stored: pa.DataType | None) -> np.dtype[Any] | None:
 
 
 def _class_names(feature: Any) -> tuple[str, ...] | None:
-    if _type_of(feature) != "ClassLabel" or not feature.get("names"):
+    if type_of(feature) != "ClassLabel" or not feature.get("names"):
         return None
     return tuple(str(name) for name in feature["names"])
 
 
 def _innermost(feature: Any) -> Any:
-    while _type_of(feature) in {"List", "LargeList", "Sequence"}:
+    while type_of(feature) in _LISTS:
         feature = feature.get("feature")
     return feature
 
 
-def _type_of(feature: Any) -> str | None:
-    """Return the `_type` of a feature; a struct has none, unless a field of it bears that name."""
-    kind = feature.get("_type") if isinstance(feature, dict) else None
-    return kind if isinstance(kind, str) else None
-
-
-def _is_list(stored: pa.DataType) -> bool:
+def is_list(stored: pa.DataType) -> bool:
     return bool(
         pa.types.is_list(stored)
         or pa.types.is_large_list(stored)

@@ -33,6 +33,7 @@ def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
             files,
             features=plan.contents.card.features(plan.config),
             decoder=ImageDecoder(config.image_mode, config.image_size),
+            fill_nulls=config.fill_nulls or {},
             identity=_identity(plan),
         )
         if len(plan.terms) == 1 and plan.terms[0].start is None and plan.terms[0].stop is None:

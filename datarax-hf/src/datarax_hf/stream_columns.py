@@ -7,7 +7,8 @@ nulls. What then turns out otherwise is an error, never another shape.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from datarax.errors import CorruptDataError, listing
 from datarax.sources import Field
-from datarax_hf.columns import ArrayColumn, Column, ImageColumn, ObjectColumn, SequenceColumn
+from datarax_hf.columns import Column, ImageColumn, ObjectColumn, check_filled, column_of
 from datarax_hf.features import Features, Kind, describe, plain_type, read_features
 from datarax_hf.images import ImageDecoder, ImageForm, is_image
 
@@ -24,11 +25,14 @@ UNSEEN = (
     "a stream does not look at its images beforehand; image_mode= and image_size= together give "
     "them one form"
 )
-_PLAIN = {"sequence": SequenceColumn, "object": ObjectColumn}
 
 
 def stream_columns(
-    schema: pa.Schema, features: Features | None, decoder: ImageDecoder, nulls: Nulls
+    schema: pa.Schema,
+    features: Features | None,
+    decoder: ImageDecoder,
+    nulls: Nulls,
+    fill_nulls: Mapping[str, Any],
 ) -> dict[str, Column]:
     """Return how each column of a schema is read.
 
@@ -37,9 +41,11 @@ def stream_columns(
         features: What they mean; None leaves it to the Arrow types.
         decoder: How images become arrays.
         nulls: Returns the nulls of a column or of a part of one, as far as they are known.
+        fill_nulls: The numbers that stand for nulls, by column.
     """
+    check_filled(fill_nulls, schema.names)
     return {
-        name: _column(name, kind, decoder, nulls)
+        name: _column(name, kind, decoder, nulls, fill_nulls.get(name))
         for name, kind in describe(schema, features).items()
     }
 
@@ -96,21 +102,17 @@ class PerhapsImageColumn(ObjectColumn):
         ]
 
 
-def _column(name: str, kind: Kind, decoder: ImageDecoder, nulls: Nulls) -> Column:
-    if kind.form == "array":
-        count = nulls(name)
-        if count:
-            return ObjectColumn(name, Field.host_only(f"{count} of its values are null"))
-        return ArrayColumn(name, kind.field)
-    if kind.form != "image":
-        return _PLAIN[kind.form](name, kind.field)
-    mode, size = decoder.mode or kind.image_mode, decoder.size
-    own = ImageDecoder(mode, size)
-    if kind.undeclared and (mode is None or size is None):
-        return PerhapsImageColumn(name, Field.host_only(UNSEEN))
+def _column(name: str, kind: Kind, decoder: ImageDecoder, nulls: Nulls, fill: Any) -> Column:
+    column = column_of(name, kind, nulls=nulls(name), decoder=decoder, fill=fill)
+    if not isinstance(column, ImageColumn):
+        return column
+    mode, size = column.decoder.mode, column.decoder.size
     if mode is None or size is None:
-        return ImageColumn(name, Field.host_only(UNSEEN), own)
+        unseen = Field.host_only(UNSEEN)
+        return (
+            PerhapsImageColumn(name, unseen) if kind.undeclared else replace(column, field=unseen)
+        )
     if nulls(f"{name}.bytes"):
-        return ImageColumn(name, Field.host_only("some of its images are null"), own)
+        return replace(column, field=Field.host_only("some of its images are null"))
     form = ImageForm(mode, *size)
-    return ImageColumn(name, Field.array(form.dtype, form.shape), own)
+    return replace(column, field=Field.array(form.dtype, form.shape))

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,6 +42,7 @@ class ParquetStream:
         files: Where they are read.
         features: What the columns mean, where the first file does not say.
         decoder: How images become arrays.
+        fill_nulls: The numbers that stand for nulls, by column.
         identity: What a saved state says of the records.
 
     Raises:
@@ -54,6 +56,7 @@ class ParquetStream:
         *,
         features: Features | None,
         decoder: ImageDecoder,
+        fill_nulls: Mapping[str, Any],
         identity: Mapping[str, str],
     ) -> None:
         self._names = tuple(names)
@@ -66,7 +69,9 @@ class ParquetStream:
         for number in range(1, len(self._names)):
             if self._footers.is_known(number):
                 self._check_same(number)
-        self._columns = stream_columns(self._schema, own or features, decoder, self._footers.nulls)
+        self._columns = stream_columns(
+            self._schema, own or features, decoder, self._footers.nulls, fill_nulls
+        )
 
     @property
     def fields(self) -> Mapping[str, Field]:
