@@ -111,12 +111,12 @@ class Batches:
 
     def nulls(self, column: str) -> int:
         """Return the nulls of a column, or of a part of a struct as "image.bytes"."""
-        return self._nulls[column]
+        return self._nulls.get(column, 0)
 
     def _batch(self, mapped: Any, number: int) -> Any:
         if not self._stream:
             return pa.ipc.open_file(mapped).get_batch(number)
-        if not any(pa.types.is_dictionary(column.type) for column in self.schema):
+        if not any("dictionary<" in str(column.type) for column in self.schema):
             mapped.seek(self._places[number])
             return pa.ipc.read_record_batch(pa.ipc.read_message(mapped), self.schema)
         # Its dictionaries stand between the batches.

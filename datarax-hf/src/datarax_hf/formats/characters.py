@@ -33,7 +33,7 @@ _MAGIC: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
-    b"\x28\xb5\x2f\xfd": lambda path: pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"),
+    b"\x28\xb5\x2f\xfd": lambda file: pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"),
 }
 _BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException)
 
@@ -74,7 +74,8 @@ class Characters:
             codecs.lookup_error(errors)
         except LookupError as error:
             raise NotSupportedError(f"hf:{origin.dataset}: {error}") from error
-        self._file: Any = _opened(name, origin)
+        self._stored = origin.open(name)
+        self._file: Any = _opened(self._stored, name, origin)
         self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         self._newline = ended
@@ -82,7 +83,7 @@ class Characters:
         self._counting = counting.encode()
         self.counted = 0
         self._taken = 0
-        self._last = b""
+        self._ahead: bytes | None = None
         self._ended = False
         self.closed = False
 
@@ -96,6 +97,7 @@ class Characters:
         """Close the file. Closing again does nothing."""
         self.closed = True
         self._file.close()
+        self._stored.close()
 
     def readable(self) -> bool:
         """Return True: it is a file to read."""
@@ -103,18 +105,13 @@ class Characters:
 
     def read(self, size: int = BLOCK) -> bytes:
         """Return about `size` bytes of text as UTF-8, or none at the end."""
-        while not self._ended:
-            raw = self._raw(size)
-            self._ended = not raw
-            text = self._text(raw)
-            if text:
-                self._last = text[-1:]
-                self.counted += text.count(self._counting) if self._counting else 0
-                return text
-        if self._newline and self._last not in (b"", b"\n"):
-            self._last = b"\n"
-            return b"\n"
-        return b""
+        if self._ahead is None:
+            self._ahead = self._piece(size)
+        text = self._ahead
+        self._ahead = self._piece(size) if text else b""
+        if self._newline and text and not self._ahead and not text.endswith(b"\n"):
+            return text + b"\n"
+        return text
 
     def blocks(self, size: int = BLOCK) -> Iterator[tuple[bytes, int]]:
         """Yield pieces of whole lines, and the number of the first line of each, from 1."""
@@ -134,6 +131,16 @@ class Characters:
             rest = text[end:]
         if rest:
             yield rest, line
+
+    def _piece(self, size: int) -> bytes:
+        while not self._ended:
+            raw = self._raw(size)
+            self._ended = not raw
+            text = self._text(raw)
+            if text:
+                self.counted += text.count(self._counting) if self._counting else 0
+                return text
+        return b""
 
     def _raw(self, size: int) -> bytes:
         try:
@@ -174,14 +181,14 @@ class Characters:
         return text.encode("utf-8", "replace")
 
 
-def _opened(name: str, origin: Origin) -> Any:
-    path = origin.folder / name
-    with path.open("rb") as file:
-        head = file.read(8)
+def _opened(file: Any, name: str, origin: Origin) -> Any:
+    """Return a file as it is, or decompressed where it begins as a compressed one does."""
+    head = file.read(8)
+    file.seek(0)
     for magic, open_ in _MAGIC.items():
         if head.startswith(magic):
             try:
-                return open_(path)
+                return open_(file)
             except _BROKEN as error:
                 raise origin.damaged(name, f"cannot be decompressed: {error}") from error
-    return path.open("rb")
+    return file

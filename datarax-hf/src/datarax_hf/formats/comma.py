@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 import pyarrow as pa
@@ -56,7 +57,9 @@ FALSE = ["False", "FALSE", "false"]
 LARGEST_ROW = 128 * 2**20
 """Bytes of a row, beyond which it is refused."""
 
-_WHOLE = "types from the whole file"
+WHOLE = "types from the whole file"
+"""The way of reading a file again that needs all of it before its first record."""
+
 _TYPED = "types are from the whole file"
 _PADDED = "short rows padded"
 _LARGE = "large rows"
@@ -75,7 +78,7 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
     text = _Text(name, origin, _form(name, origin, settings), guess)
     names = text.names()
     wanted = _wanted(settings, names)
-    if _WHOLE in guess.ways and _TYPED not in guess.ways:
+    if WHOLE in guess.ways and _TYPED not in guess.ways:
         guess.columns.update({**text.types(names), **wanted})
         guess.ways.add(_TYPED)
     elif not guess.columns:
@@ -83,7 +86,7 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         guess.columns.update({name: wanted.get(name) or _plain(first, name) for name in names})
     for batch in text.batches(names, guess.columns, set(wanted)):
         if _TYPED not in guess.ways and _is_inexact(batch, wanted):
-            raise guess.again(_WHOLE)
+            raise guess.again(WHOLE)
         yield pa.Table.from_batches([batch])
     if text.quotes % 2:
         text.refuse_open_quote()
@@ -193,15 +196,15 @@ class _Text:
         }
 
     def _opened_schema(
-        self, types: dict[str, pa.DataType] | None = None, **options: Any
+        self, types: Mapping[str, pa.DataType] = MappingProxyType({}), **options: Any
     ) -> pa.Schema:
         with self._file() as file:
             try:
-                return self._reader(file, types or {}, **options).schema
+                return self._reader(file, types, **options).schema
             except pa.ArrowInvalid as error:
-                raise self._told(error, [], set()) from error
+                raise self._told(error, options.get("column_names", []), set(types)) from error
 
-    def _reader(self, file: Any, types: dict[str, pa.DataType], **options: Any) -> Any:
+    def _reader(self, file: Any, types: Mapping[str, pa.DataType], **options: Any) -> Any:
         form = self._form
         return pyarrow.csv.open_csv(
             file,
@@ -219,7 +222,7 @@ class _Text:
                 ignore_empty_lines=form.skip_blank,
             ),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=types,
+                column_types=dict(types),
                 null_values=form.missing,
                 true_values=TRUE,
                 false_values=FALSE,
@@ -263,7 +266,7 @@ class _Text:
         elif column is not None:
             name = names[int(column["column"])]
             if name not in fixed and _TYPED not in self._guess.ways:
-                return self._guess.again(_WHOLE)
+                return self._guess.again(WHOLE)
             return self._origin.damaged(
                 self._name, f"cannot be read in its column {name!r}: {column['what']}"
             )

@@ -62,6 +62,7 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         origin,
         encoding=options["encoding"] or "utf-8",
         errors=options["encoding_errors"] or "strict",
+        ended=False,
         advance=guess.advance,
     ) as file:
         for block, line in _blocks(file, options["field"]):
@@ -325,7 +326,7 @@ def _rows(file: Characters, block: bytes, line: int | None) -> list[dict[str, An
         if not text.strip():
             continue
         try:
-            row = json.loads(text, parse_constant=_no_constant)
+            row = json.loads(text)
         except (ValueError, RecursionError) as error:
             why = getattr(error, "msg", None) or str(error)
             raise file.origin.damaged(
@@ -341,10 +342,6 @@ def _rows(file: Characters, block: bytes, line: int | None) -> list[dict[str, An
             )
         rows.append(row)
     return rows
-
-
-def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not a value that JSON has")
 
 
 def _place(line: int | None) -> str:

@@ -75,7 +75,7 @@ def check_head(name: str, origin: Origin) -> int:
     Raises:
         CorruptDataError: If it is.
     """
-    with (origin.folder / name).open("rb") as file:
+    with origin.open(name) as file:
         head = file.read(len(POINTER))
         size = file.seek(0, 2)
     if size == 0:
