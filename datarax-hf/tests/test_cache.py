@@ -129,7 +129,7 @@ def test_a_tree_listing_tells_which_files_a_partial_snapshot_lacks(cache, make, 
     trees = folder.parents[1] / "trees"
     trees.mkdir()
     names = ["train/one.parquet", "train/two.parquet", "test/three.parquet", "notes.txt"]
-    listed = {name: {"size": 1, "blob_id": "0" * 40} for name in names}
+    listed = {name: {"size": len(data), "blob_id": "0" * 40} for name in names}
     (trees / f"{SHA}.json").write_text(json.dumps({"format_version": 1, "files": listed}))
     with pytest.raises(CacheMissError) as caught:
         offline("a/b", split="train")

@@ -51,13 +51,19 @@ def hash_file(path: Path, published: str, counted: Callable[[int], None] | None 
 def published_hash(snapshot: Snapshot, name: str) -> str | None:
     """Return the hash published for a file, as far as this machine knows it.
 
-    From the listing of the commit, else from the blob that the snapshot's entry links to.
+    From the listing of the commit, else from the blob that the snapshot's entry links to, else
+    from what `hf download --local-dir` noted beside the files.
     """
     if name in snapshot.hashes:
         return snapshot.hashes[name]
-    path = snapshot.folder / name
+    path = snapshot.path(name)
     if path.is_symlink():
         blob = path.readlink()
         if blob.parent.name == "blobs" and is_hash(blob.name):
             return blob.name
-    return None
+    note = snapshot.folder / ".cache" / "huggingface" / "download" / f"{name}.metadata"
+    try:
+        _, noted, *_ = note.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    return noted if is_hash(noted) else None

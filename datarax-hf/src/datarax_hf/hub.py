@@ -93,6 +93,8 @@ class Hub:
             )
         repo = repo_folder(self._cache, info.id)
         files = {sibling.rfilename: sibling.size for sibling in info.siblings}
+        kept = read_tree(repo, info.sha) or {}
+        files |= {name: entry.size for name, entry in kept.items() if name in files}
         if info.id != name and repo.is_dir():
             write_name(repo, name)
         folder = repo / "snapshots" / info.sha

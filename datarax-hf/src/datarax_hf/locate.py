@@ -25,7 +25,7 @@ from datarax_hf.errors import HubConnectionError
 from datarax_hf.layout import CONVERTED
 from datarax_hf.names import aliases, canonical, is_local
 from datarax_hf.plan import Contents, Plan, make_plan, read_contents
-from datarax_hf.remedy import cache_miss, fetch_command
+from datarax_hf.remedy import cache_miss, fetch_command, what_is_wrong
 
 if TYPE_CHECKING:
     from datarax_hf.hub import Hub
@@ -36,7 +36,7 @@ def locate(config: HFSourceConfig) -> Plan:
 
     Offline no socket is opened. Online only files of the splits asked for are downloaded, and a
     wrong config or split is said before any of them is. For mode "streaming" none is downloaded,
-    and the cache goes on saying of the revision what it said.
+    and the cache goes on saying of the revision what it said. With `verify` hashes are compared.
 
     Raises:
         CacheMissError: If files are missing offline; it names each.
@@ -44,7 +44,19 @@ def locate(config: HFSourceConfig) -> Plan:
         HubConnectionError: If the Hub cannot be asked and the cache does not do.
         UnknownConfigError: As `make_plan` says.
         UnknownSplitError: As `make_plan` says.
+        CorruptDataError: If a file has another size than the Hub lists, or with `verify` another
+            hash.
     """
+    plan = _located(config)
+    _check_sizes(plan)
+    if config.verify:
+        from datarax_hf.verifying import check
+
+        check(plan, config)
+    return plan
+
+
+def _located(config: HFSourceConfig) -> Plan:
     if is_local(config.name):
         return make_plan(_local(config), config)
     if config.offline:
@@ -107,6 +119,35 @@ def _spare(config: HFSourceConfig) -> Plan | None:
         return _cached(config)
     except DataraxError:
         return None
+
+
+def _check_sizes(plan: Plan) -> None:
+    """Raise where a file has another size than the Hub lists, whatever its format."""
+    snapshot = plan.snapshot
+    for name in (name for names in plan.files.values() for name in names):
+        listed = snapshot.files.get(name)
+        if listed is None or not snapshot.has(name):
+            continue
+        size = snapshot.path(name).stat().st_size
+        if size != listed:
+            raise plan.contents.origin.damaged(
+                name,
+                f"{what_is_wrong(snapshot.path(name), listed)}: it has {size} bytes, and the Hub "
+                f"lists {listed}",
+            )
+
+
+def held(config: HFSourceConfig) -> Plan:
+    """Return the plan over what this machine holds, asking nobody; files may be lacking.
+
+    Raises:
+        CacheMissError: If it holds nothing of the dataset at this revision.
+    """
+    if is_local(config.name):
+        return make_plan(_local(config), config)
+    held = _cached_contents(config)
+    whole = next((contents for contents in held if _is_whole(contents, config)), held[0])
+    return make_plan(whole, config)
 
 
 def _is_whole(contents: Contents, config: HFSourceConfig) -> bool:

@@ -11,7 +11,7 @@ from datarax_hf.config import HFSourceConfig
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from datarax.registry import DatasetInfo, SourceURI
+    from datarax.registry import DatasetInfo, Fetched, SourceURI, Verified
     from datarax_hf.source import HFSource
 
 
@@ -43,6 +43,20 @@ class HFPlugin:
         from datarax_hf.inspection import inspect
 
         return inspect(str(uri), config)
+
+    @hookimpl
+    def fetch(self, config: HFSourceConfig) -> Fetched:
+        """Fill the cache with all that `load` would read, and return the folder to carry."""
+        from datarax_hf.carry import fetch
+
+        return fetch(config)
+
+    @hookimpl
+    def verify(self, config: HFSourceConfig) -> Verified:
+        """Compare the local files that `load` would read with the hashes the Hub publishes."""
+        from datarax_hf.verifying import verify
+
+        return verify(config)
 
     @hookimpl
     def datasets(self) -> Iterable[str]:

@@ -6,10 +6,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from datarax.errors import CacheMissError, CorruptDataError
 from datarax_hf.cache import MAIN, Snapshot, StrPath
 from datarax_hf.config import HFSourceConfig
+
+_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,28 @@ class Origin:
     commit: str | None
     folder: Path
 
+    def open(self, name: str) -> Any:
+        """Return a file to read, with `read`, `seek`, `tell` and `close`."""
+        return (self.folder / name).open("rb")
+
     def damaged(self, name: str, what: str) -> CorruptDataError:
         """Return the error for a damaged file."""
         return CorruptDataError(
             f"hf:{self.dataset}: the file {name!r} {what} ({self.folder / name}); "
             f"{_fetch_again(self.dataset, self.commit, name)}"
         )
+
+
+def what_is_wrong(path: Path, listed: int) -> str:
+    """Return words for a file of which the Hub lists `listed` bytes and which has others."""
+    with path.open("rb") as file:
+        head = file.read(len(_POINTER))
+    size = path.stat().st_size
+    if size == 0:
+        return "is empty"
+    if head == _POINTER:
+        return "is a git-lfs pointer, not the data"
+    return "is truncated" if size < listed else "is another file than the Hub's"
 
 
 def fetch_command(

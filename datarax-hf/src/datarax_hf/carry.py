@@ -1,0 +1,33 @@
+"""Filling the cache with all that `load` would read, and saying what to copy: the hook `fetch`."""
+
+from __future__ import annotations
+
+from datarax.registry.info import Fetched
+from datarax_hf.card import CARD
+from datarax_hf.config import HFSourceConfig
+from datarax_hf.locate import locate
+
+
+def fetch(config: HFSourceConfig) -> Fetched:
+    """Bring the files of `config` onto this machine, and return the folder to carry.
+
+    It is the dataset's own folder in the cache: with its blobs, its listings and what its revisions
+    stand for. In whichever folder it is put, that one is the cache there.
+
+    Raises:
+        The errors of `HFSource`, but for those of decoding.
+    """
+    plan = locate(config)
+    snapshot = plan.snapshot
+    names = [name for files in plan.files.values() for name in files]
+    if snapshot.has(CARD):
+        names.insert(0, CARD)
+    if not snapshot.commit:
+        sizes = {name: snapshot.path(name).stat().st_size for name in names}
+        return Fetched(folder=str(snapshot.folder), files=sizes)
+    repo = snapshot.folder.parents[1]
+    files = {
+        (snapshot.folder / name).relative_to(repo).as_posix(): snapshot.path(name).stat().st_size
+        for name in dict.fromkeys(names)
+    }
+    return Fetched(folder=str(repo), files=files, setup={"HF_HUB_CACHE": "{folder}/.."})
