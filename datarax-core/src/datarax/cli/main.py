@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TextIO
 from datarax import __version__
 from datarax.cli import output
 from datarax.cli.answer import Answer
+from datarax.cli.mistake import Mistake
 from datarax.errors import DataraxError, listing, nearest
 
 COMMANDS = {
@@ -31,14 +32,6 @@ COMMANDS = {
     "new-plugin": "write a package for a source of your own",
 }
 NO, MISTAKE, INTERRUPTED = 1, 2, 130
-
-
-class UsageError(Exception):
-    """Arguments that no command takes."""
-
-    def __init__(self, text: str, usage: str = "") -> None:
-        super().__init__(text)
-        self.usage = usage
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, self.format_usage())
+        raise Mistake(message, usage=self.format_usage())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,8 +80,8 @@ def _run(given: list[str]) -> int:
         if isinstance(answer, str):
             output.write(answer)
             return 0
-    except UsageError as error:
-        return _mistake(flags, "UsageError", f"{error}", error.usage)
+    except Mistake as error:
+        return _mistake(flags, error.kind, str(error), error.usage)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
         if flags.debug:
             traceback.print_exc()
@@ -105,7 +98,7 @@ def _command(given: list[str]) -> tuple[str | None, list[str]]:
     for place, word in enumerate(given):
         if not word.startswith("-"):
             if word not in COMMANDS:
-                raise UsageError(
+                raise Mistake(
                     f"there is no command {word!r}; there are {listing(COMMANDS)}."
                     f"{nearest(word, COMMANDS)}"
                 )
@@ -123,7 +116,7 @@ def _without_command(given: list[str]) -> int:
     if asked.help:
         output.write(parser.format_help())
         return 0
-    raise UsageError("which command?", parser.format_help() + "\n")
+    raise Mistake("which command?", usage=parser.format_help() + "\n")
 
 
 def _answer(name: str, rest: list[str]) -> Answer | str:
@@ -144,7 +137,7 @@ def _parsed(parser: Parser, given: list[str]) -> argparse.Namespace:
     if unknown:
         known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001  # argparse lists them nowhere else
         hint = nearest(unknown[0], known) if unknown[0].startswith("-") else ""
-        raise UsageError(f"unexpected {unknown[0]!r}.{hint}", parser.format_usage())
+        raise Mistake(f"unexpected {unknown[0]!r}.{hint}", usage=parser.format_usage())
     return asked
 
 

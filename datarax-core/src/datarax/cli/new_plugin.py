@@ -7,10 +7,12 @@ pip install 'datarax-core[testing]'.
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
 from datarax.cli.answer import Answer
+from datarax.cli.mistake import Mistake
 
 EPILOG = "example: datarax new-plugin squares --into ."
 
@@ -31,11 +33,28 @@ def run(args: argparse.Namespace) -> Answer:
     """Return the files written."""
     from datarax.testing.scaffold import new_plugin
 
-    files = new_plugin(args.name, args.into)
-    data: dict[str, Any] = {"name": args.name, "files": [str(path) for path in files]}
+    try:
+        files = new_plugin(args.name, args.into)
+    except (ValueError, OSError) as error:
+        raise Mistake(str(error), kind=type(error).__name__) from error
+    folder = args.into / f"datarax-{args.name}"
+    data: dict[str, Any] = {
+        "name": args.name,
+        "folder": str(folder),
+        "files": [str(path) for path in files],
+    }
 
     def text(width: int | None) -> str:
         del width
-        return "\n".join(data["files"])
+        lines = [
+            *data["files"],
+            "",
+            "Next:",
+            f"  cd {shlex.quote(str(folder))}",
+            "  pip install -e '.[testing]'",
+            "  pytest",
+            f"  datarax validate datarax-{args.name}",
+        ]
+        return "\n".join(lines)
 
     return Answer(data, text)

@@ -7,8 +7,10 @@ needs the extra `testing`: pip install 'datarax-core[testing]'.
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
+from datarax.cli import output
 from datarax.cli.answer import Answer
 from datarax.cli.tables import pairs, table
 
@@ -26,10 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Answer:
-    """Return what became of the contract."""
+    """Run the contract and return what became of it."""
     from datarax.testing.validate import validate
 
-    report = validate(args.distribution, scheme=args.scheme)
+    if sys.stderr is not None and sys.stderr.isatty():
+        output.say("running the contract, which takes a while")
+    return answer_of(validate(args.distribution, scheme=args.scheme))
+
+
+def answer_of(report: ValidationReport) -> Answer:
+    """Return the answer that a report is."""
 
     def text(width: int | None) -> str:
         return "\n\n".join(part for part in _parts(report, width) if part)
