@@ -15,13 +15,17 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 @dataclass
 class Repo:
-    """One dataset repository: commits, what refs point at, and how access is refused."""
+    """One dataset repository: commits, what refs point at, and how access is refused.
+
+    `said` stands in what is answered for its metadata, in the place of what is right.
+    """
 
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     refusal: tuple[int, str, str] | None = None
     gated: bool = False
     token: str | None = None
+    said: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -189,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, rest):
         dataset, verb, argument = rest, None, None
-        for word in ("revision", "tree"):
+        for word in ("revision", "tree", "commits"):
             if f"/{word}/" in rest:
                 dataset, argument = rest.split(f"/{word}/", 1)
                 verb = word
@@ -200,8 +204,10 @@ class _Handler(BaseHTTPRequestHandler):
         if commit is None:
             return None
         files = repo.commits[commit]
+        if verb == "commits":
+            return self._commits(repo)
         if verb == "tree":
-            return self._tree(files)
+            return self._tree(files, repo.said)
         info = {
             "id": dataset,
             "sha": commit,
@@ -210,10 +216,15 @@ class _Handler(BaseHTTPRequestHandler):
             "tags": [],
             "downloads": 0,
             "siblings": [{"rfilename": name} for name in sorted(files)],
+            **repo.said,
         }
         return self._send(200, json.dumps(info).encode())
 
-    def _tree(self, files):
+    def _commits(self, repo):
+        said = {"authors": [], "date": "2026-01-01T00:00:00.000Z", "title": "", "message": ""}
+        return self._send(200, json.dumps([{"id": id, **said} for id in repo.commits]).encode())
+
+    def _tree(self, files, said):
         query = dict(parse_qsl(urlsplit(self.path).query))
         start = int(query.get("cursor", 0))
         names = sorted(files)
@@ -225,6 +236,8 @@ class _Handler(BaseHTTPRequestHandler):
                 entry["lfs"] = {"oid": _etag(name, data), "size": len(data), "pointerSize": 130}
                 if self.hub.xet:
                     entry["xetHash"] = "0" * 64
+            if "oid" in said:
+                entry.update(said, lfs=None)
             listing.append(entry)
         headers = {}
         if start + self.hub.page < len(names):

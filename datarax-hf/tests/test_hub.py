@@ -231,7 +231,10 @@ def test_repositories_without_parquet_are_read_from_the_converted_branch(hub, ma
 def test_a_repository_without_parquet_or_conversion_is_said(hub, open_reader):
     """What is not read is named."""
     hub.publish("a/b", {"data.tar": "x"})
-    with pytest.raises(UnknownDatasetError, match=r"but webdataset files; read are parquet.*keeps no converted copy"):
+    with pytest.raises(
+        UnknownDatasetError,
+        match=r"but webdataset files; read are parquet.*keeps no converted copy",
+    ):
         open_reader("a/b")
 
 
@@ -252,11 +255,119 @@ def test_a_file_name_that_climbs_is_not_seen(hub, make, open_reader):
     assert len(open_reader("a/b")) == 1
 
 
-def test_a_token_in_the_config_is_sent_and_not_shown(numbers, hub, open_reader):
-    """It opens what is private, and is no part of the config's repr."""
+@pytest.fixture
+def give_token(cache, monkeypatch):
+    """Give a token in one of the usual places, and return the options and the words for it."""
+
+    def give(where, token):
+        if where == "token=":
+            return {"token": token}, "the token of token="
+        if where == "file":
+            (cache.parent / "token").write_text(token)
+            return {}, f"the token in {cache.parent / 'token'}"
+        monkeypatch.setenv(where, token)
+        return {}, f"the token of {where}"
+
+    return give
+
+
+@pytest.mark.parametrize("where", ["HF_TOKEN", "file", "token="])
+def test_a_private_dataset_opens_by_a_token_from_the_usual_places(
+    numbers, hub, open_reader, give_token, where
+):
+    """The environment, the file of `hf auth login`, or the option."""
     numbers()
     hub.repos["a/b"].token = "hf_secret"
-    with pytest.raises(UnknownDatasetError, match="private"):
+    with pytest.raises(UnknownDatasetError, match="private and a request without a token may not"):
         open_reader("a/b")
-    assert values(open_reader("a/b", token="hf_secret")) == [0, 1, 2, 3, 4]
+    options, _ = give_token(where, "hf_secret")
+    assert values(open_reader("a/b", **options)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("where", ["HF_TOKEN", "file", "token="])
+def test_a_refused_token_is_named_by_where_it_comes_from(
+    numbers, hub, open_reader, give_token, where
+):
+    """A stale token on a public dataset: never its text, always its place and the way out."""
+    numbers()
+    hub.repos["a/b"].refusal = (401, "", "Invalid credentials in Authorization header")
+    options, place = give_token(where, "hf_secret")
+    with pytest.raises(HubAccessError) as caught:
+        open_reader("a/b", **options)
+    for text in (place, "Invalid credentials", "hf auth whoami", "token=False"):
+        assert text in str(caught.value)
+    assert "hf_secret" not in str(caught.value)
+
+
+def test_a_token_is_not_sent_where_it_is_declined(numbers, hub, open_reader, monkeypatch):
+    """token=False is no token, whatever the environment has."""
+    numbers()
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    open_reader("a/b", token=False)
+    assert {token for _, _, token in hub.tokens} == {None}
+
+
+def test_a_token_that_must_be_there_and_is_not_is_said(numbers, open_reader):
+    """token=True asks for one."""
+    numbers()
+    with pytest.raises(HubAccessError, match=r"token=True, and no token was found.*HF_TOKEN"):
+        open_reader("a/b", token=True)
+
+
+def test_a_token_in_the_config_is_not_shown():
+    """It is no part of the config's repr."""
     assert "hf_secret" not in repr(HFSourceConfig(name="a/b", token="hf_secret"))
+
+
+def test_the_beginning_of_a_commit_is_enough(numbers, open_reader, offline, hub):
+    """Online too, cached or not; a beginning of none is unknown."""
+    first = numbers(0)
+    numbers(100)
+    assert values(open_reader("a/b", revision=first[:8])) == [0, 1, 2, 3, 4]
+    assert values(offline("a/b", revision=first[:8])) == [0, 1, 2, 3, 4]
+    unknown = "0123456" if not first.startswith("0123456") else "1234567"
+    with pytest.raises(UnknownDatasetError, match=f"no revision '{unknown}'"):
+        open_reader("a/b", revision=unknown)
+
+
+def test_a_dataset_that_moved_is_found_offline_under_its_old_name(
+    numbers, hub, open_reader, offline, air_gap
+):
+    """The Hub redirects; what it said then is known afterwards, whichever name is asked for."""
+    numbers()
+    hub.redirects["old/name"] = "a/b"
+    assert values(open_reader("old/name")) == [0, 1, 2, 3, 4]
+    air_gap()
+    for name in ("old/name", "a/b"):
+        reader = offline(name)
+        assert values(reader) == [0, 1, 2, 3, 4]
+    with pytest.raises(CacheMissError):
+        offline("other/name")
+
+
+def test_a_pull_request_is_a_revision(numbers, open_reader, offline):
+    """As any other ref."""
+    numbers(0)
+    numbers(100, "refs/pr/1")
+    assert values(open_reader("a/b", revision="refs/pr/1"))[0] == 100
+    assert values(offline("a/b", revision="refs/pr/1"))[0] == 100
+
+
+@pytest.mark.parametrize(
+    "answer", [{"id": "../../etc"}, {"sha": "../../../etc"}, {"sha": None}, {"siblings": None}]
+)
+def test_an_answer_that_cannot_be_is_refused(numbers, hub, open_reader, cache, answer):
+    """What the Hub calls a dataset and its commit become folders of the cache."""
+    numbers()
+    hub.repos["a/b"].said = answer
+    with pytest.raises(HubConnectionError, match="answered for the dataset 'a/b'"):
+        open_reader("a/b")
+    assert list(cache.iterdir()) == []
+
+
+def test_a_listing_with_a_hash_that_is_none_is_refused(numbers, hub, open_reader):
+    """Hashes become files of the cache."""
+    numbers()
+    hub.repos["a/b"].said = {"oid": "../../../../evil"}
+    with pytest.raises(CorruptDataError, match="which is no hash"):
+        open_reader("a/b")

@@ -98,6 +98,11 @@ def is_commit(revision: str) -> bool:
     return _COMMIT.fullmatch(revision) is not None
 
 
+def is_short_commit(revision: str) -> bool:
+    """Return whether `revision` can be the beginning of a commit."""
+    return _SHORT_COMMIT.fullmatch(revision) is not None
+
+
 def cached_snapshots(cache: Path, name: str, revision: str) -> list[Snapshot]:
     """Return the snapshots of `revision` in the cache, one for each name it is kept under."""
     found = []
@@ -136,7 +141,7 @@ def resolve(repo: Path, revision: str) -> str | None:
     if ref.is_file():
         commit = ref.read_text(encoding="utf-8").strip()
         return commit if is_commit(commit) and (repo / "snapshots" / commit).is_dir() else None
-    if _SHORT_COMMIT.fullmatch(revision):
+    if is_short_commit(revision):
         matches = [commit for commit in _commits(repo) if commit.startswith(revision)]
         return matches[0] if len(matches) == 1 else None
     return None

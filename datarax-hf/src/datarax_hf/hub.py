@@ -35,6 +35,7 @@ from datarax_hf.cache import (
     TreeEntry,
     hub_cache,
     is_commit,
+    is_short_commit,
     read_tree,
     repo_folder,
     write_name,
@@ -75,13 +76,14 @@ class Hub:
             UnknownDatasetError: If there is no such dataset or revision, or no access to it.
             HubConnectionError: If the Hub cannot be asked.
         """
-        api = HfApi(endpoint=self._endpoint, token=self._token)
         with self._told(name, revision):
-            info = persist(
-                lambda: api.dataset_info(name, revision=revision, timeout=_TIMEOUT),
-                self._look_up_patience,
-                name,
-            )
+            try:
+                info = self._info(name, revision)
+            except RevisionNotFoundError:
+                commit = self._commit_of(name, revision)
+                if commit is None:
+                    raise
+                info = self._info(name, commit)
         if info.sha is None or info.siblings is None:
             raise HubConnectionError(
                 f"{self._endpoint} answered for the dataset {name!r} without a commit or a listing"
@@ -131,7 +133,7 @@ class Hub:
     def remember(self, snapshot: Snapshot, *, asked: str) -> None:
         """Note in the cache what the revision stands for and what the dataset was asked for as."""
         repo = snapshot.folder.parents[1]
-        if snapshot.revision != snapshot.commit:
+        if not snapshot.commit.startswith(snapshot.revision):
             write_ref(repo, snapshot.revision, snapshot.commit)
         if asked != snapshot.dataset:
             write_name(repo, asked)
@@ -139,6 +141,25 @@ class Hub:
     def telling(self, snapshot: Snapshot) -> AbstractContextManager[None]:
         """Return a context in which the client's errors become those of datarax."""
         return self._told(snapshot.dataset, snapshot.revision)
+
+    def _info(self, name: str, revision: str) -> Any:
+        api = HfApi(endpoint=self._endpoint, token=self._token)
+        return persist(
+            lambda: api.dataset_info(name, revision=revision, timeout=_TIMEOUT),
+            self._look_up_patience,
+            name,
+        )
+
+    def _commit_of(self, name: str, revision: str) -> str | None:
+        """Return the commit of `main` that `revision` is the beginning of, or None."""
+        if not is_short_commit(revision):
+            return None
+        api = HfApi(endpoint=self._endpoint, token=self._token)
+        commits = persist(
+            lambda: api.list_repo_commits(name, repo_type="dataset"), self._look_up_patience, name
+        )
+        matches = {one.commit_id for one in commits if one.commit_id.startswith(revision)}
+        return matches.pop() if len(matches) == 1 else None
 
     def _tree(self, snapshot: Snapshot) -> dict[str, TreeEntry]:
         """Return the listing of a commit, which the cache keeps."""
@@ -210,7 +231,7 @@ class Hub:
             case RevisionNotFoundError():
                 return UnknownDatasetError(
                     f"the dataset {name!r} on {hub} has no revision {revision!r}; give a branch, a "
-                    "tag or a commit in full"
+                    "tag, a ref such as 'refs/pr/1', or a commit"
                 )
             case HfHubHTTPError() if error.response.status_code in {401, 403}:
                 return HubAccessError(
