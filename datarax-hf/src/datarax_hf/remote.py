@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, wait
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from datarax.errors import SourceClosedError, UnknownDatasetError
+from datarax.errors import CorruptDataError, SourceClosedError, UnknownDatasetError
 from datarax.sources import pass_closed
 from datarax_hf.cache import Snapshot
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.hub import Hub
+from datarax_hf.remedy import Origin
 from datarax_hf.remote_wire import Wire
 
 GAP_BYTES = 32 * 2**10
@@ -30,6 +32,9 @@ REQUEST_BYTES = 16 * 2**20
 FIRST_CHUNK_BYTES = 2**20
 CHUNK_BYTES = 4 * 2**20
 CHUNKS_AHEAD = 3
+KEPT_BYTES = 8 * 2**20
+"""Chunks that begin before are kept, of the file that was begun last."""
+
 LOOK_UP_SECONDS = 0.05
 """How often one who waits looks whether his pass was closed."""
 
@@ -49,6 +54,7 @@ class Remote:
         self._hub = Hub(config)
         self._snapshot = self._hub.listed(snapshot)
         self._wire = self._new_wire()
+        self._kept: dict[tuple[str, int], bytearray] = {}
 
     def size(self, name: str) -> int:
         """Return the bytes of a file, as the Hub lists it."""
@@ -93,19 +99,26 @@ class Remote:
         ]
         return RemoteFile(self, name, parts)
 
-    def chunks(self, name: str) -> Iterator[bytearray]:
-        """Yield a file from its beginning on, in chunks of which some are asked for ahead."""
+    def chunks(self, name: str) -> Generator[bytearray]:
+        """Yield a file from its beginning on, in chunks of which some are asked for ahead.
+
+        Its first chunks are kept, for formats that look at the beginning of a file several times.
+        """
         size = self.size(name)
         first = min(size, FIRST_CHUNK_BYTES)
         places = deque(split([(0, first), (first, size)], CHUNK_BYTES))
-        asked: deque[Future[bytearray]] = deque()
+        asked: deque[tuple[int, Future[bytearray]]] = deque()
         try:
             while places or asked:
                 while places and len(asked) < CHUNKS_AHEAD:
-                    asked.append(self.ask(name, *places.popleft()))
-                yield self.await_(name, asked.popleft())
+                    asked.append((places[0][0], self._chunk(name, *places.popleft())))
+                begin, answer = asked[0]
+                chunk = self.await_(name, answer)
+                asked.popleft()
+                self._keep(name, begin, chunk)
+                yield chunk
         finally:
-            for answer in asked:
+            for _, answer in asked:
                 answer.cancel()
 
     def url(self, name: str) -> str:
@@ -115,6 +128,21 @@ class Remote:
     def close(self) -> None:
         """End every request, wherever it waits."""
         self._wire.close()
+
+    def _chunk(self, name: str, begin: int, end: int) -> Future[bytearray]:
+        kept = self._kept.get((name, begin))
+        if kept is None:
+            return self.ask(name, begin, end)
+        answer: Future[bytearray] = Future()
+        answer.set_result(kept)
+        return answer
+
+    def _keep(self, name: str, begin: int, chunk: bytearray) -> None:
+        if begin < KEPT_BYTES:
+            others = [key for key in self._kept if key[0] != name]
+            for key in others:
+                self._kept.pop(key, None)
+            self._kept[name, begin] = chunk
 
     def _new_wire(self) -> Wire:
         return Wire(self._hub.server.headers, self._hub.server.endpoint)
@@ -187,6 +215,96 @@ class RemoteFile(io.RawIOBase):
                 answer.cancel()
             self._held = []
         super().close()
+
+
+class RemoteText(io.RawIOBase):
+    """A file that is read from its beginning on, and may be begun anew."""
+
+    def __init__(self, remote: Remote, name: str) -> None:
+        super().__init__()
+        self._remote = remote
+        self._name = name
+        self._size = remote.size(name)
+        self._place = 0
+        self._chunks: Generator[bytearray] | None = None
+        self._rest = memoryview(b"")
+
+    def read(self, count: int = -1) -> bytes:
+        """Return `count` bytes, fewer only at the end; all that are left if negative."""
+        if self._place >= self._size:
+            return b""
+        if self._chunks is None:
+            self._chunks = self._remote.chunks(self._name)
+        pieces = []
+        wanted = self._size if count < 0 else count
+        while wanted and (self._rest or self._next()):
+            piece, self._rest = self._rest[:wanted], self._rest[wanted:]
+            pieces.append(piece)
+            wanted -= len(piece)
+            self._place += len(piece)
+        return b"".join(pieces)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to the beginning or the end, and return it.
+
+        Raises:
+            io.UnsupportedOperation: If it is another place.
+        """
+        place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        if place not in {0, self._place, self._size}:
+            raise io.UnsupportedOperation(f"{self._name!r} is read from its beginning on")
+        if place != self._place:
+            self._stop()
+            self._place = place
+        return place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stop()
+        super().close()
+
+    def _next(self) -> bool:
+        assert self._chunks is not None
+        self._rest = memoryview(next(self._chunks, bytearray()))
+        return bool(self._rest)
+
+    def _stop(self) -> None:
+        if self._chunks is not None:
+            self._chunks.close()
+        self._chunks, self._rest = None, memoryview(b"")
+
+
+@dataclass(frozen=True)
+class RemoteOrigin(Origin):
+    """Where files come from that may not lie in their folder.
+
+    Attributes:
+        remote: The Hub, for those that do not.
+    """
+
+    remote: Remote
+
+    def open(self, name: str) -> Any:
+        if (self.folder / name).is_file():
+            return super().open(name)
+        return RemoteText(self.remote, name)
+
+    def damaged(self, name: str, what: str) -> CorruptDataError:
+        if (self.folder / name).is_file():
+            return super().damaged(name, what)
+        return CorruptDataError(
+            f"hf:{self.dataset}: the file {name!r} {what} ({self.remote.url(name)}); it is so on "
+            "the Hub: tell the owner of the dataset, or give another revision"
+        )
 
 
 def coalesced(ranges: Iterable[tuple[int, int]], gap: int = GAP_BYTES) -> list[tuple[int, int]]:

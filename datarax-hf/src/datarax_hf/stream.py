@@ -6,12 +6,16 @@ either place.
 
 from __future__ import annotations
 
-from datarax.sources import StreamReader
+from datarax.errors import NotSupportedError
+from datarax.sources import IndexedStream, StreamReader
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.formats.kinds import kind_of
 from datarax_hf.images import ImageDecoder
 from datarax_hf.plan import Plan
+from datarax_hf.reader import open_reader
 from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_parquet import ParquetStream
+from datarax_hf.stream_parsed import KINDS, ParsedStream
 from datarax_hf.stream_parts import StreamParts, parts_of
 
 
@@ -22,48 +26,78 @@ def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
 
     Raises:
         CorruptDataError: If a file is damaged, or the files differ in columns.
+        NotSupportedError: If files that are not on this machine are of a format that has to be.
         UnknownSplitError: If a slice asks for a length that a stream does not know.
         HubConnectionError: If the Hub does not answer.
     """
-    names = [name for files in plan.files.values() for name in files]
+    kinds = {kind_of(name) for files in plan.files.values() for name in files}
+    if not kinds <= {"parquet"} and not kinds <= set(KINDS):
+        if plan.lacking():
+            raise NotSupportedError(
+                f"hf:{plan.snapshot.dataset}: {' and '.join(sorted(map(str, kinds)))} files are "
+                "not streamed from the Hub, parquet, JSON, CSV, text and Arrow are; load it with "
+                "mode='lazy', which downloads it"
+            )
+        return IndexedStream(open_reader(plan, config))
     files = _files(plan, config)
     try:
-        stream: StreamReader = ParquetStream(
-            names,
-            files,
-            features=plan.contents.card.features(plan.config),
-            decoder=ImageDecoder(config.image_mode, config.image_size),
-            fill_nulls=config.fill_nulls or {},
-            identity=_identity(plan),
-        )
-        if len(plan.terms) == 1 and plan.terms[0].start is None and plan.terms[0].stop is None:
-            return stream
-        places: dict[str, list[int]] = {}
-        for split, of_split in plan.files.items():
-            begin = sum(map(len, places.values()))
-            places[split] = list(range(begin, begin + len(of_split)))
-        what = f"hf:{plan.snapshot.dataset}"
-        parts = [
-            part
-            for term in plan.terms
-            for part in parts_of(term, places[term.name], stream.shards, what)
-        ]
+        return _selected(_opened(plan, config, files), plan)
     except BaseException:
         files.close()
         raise
-    return StreamParts(stream, parts)
 
 
-def _files(plan: Plan, config: HFSourceConfig) -> StreamFiles:
-    if not plan.lacking():
-        return StreamFiles(plan.contents.origin, None)
-    from datarax_hf.remote import Remote
-
-    return StreamFiles(plan.contents.origin, Remote(plan.snapshot, config))
-
-
-def _identity(plan: Plan) -> dict[str, str]:
+def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> StreamReader:
+    """Return the stream of all files of all terms, so that one set of fields holds for them."""
+    names = [name for of_split in plan.files.values() for name in of_split]
+    decoder = ImageDecoder(config.image_mode, config.image_size)
     identity = {"config": plan.config, "split": plan.expression}
     if plan.snapshot.commit:
         identity["revision"] = plan.snapshot.commit
-    return identity
+    fill_nulls = config.fill_nulls or {}
+    if all(kind_of(name) == "parquet" for name in names):
+        return ParquetStream(
+            names,
+            files,
+            features=plan.settings.features,
+            decoder=decoder,
+            fill_nulls=fill_nulls,
+            identity=identity,
+        )
+    return ParsedStream(
+        names,
+        files,
+        plan.settings,
+        decoder=decoder,
+        fill_nulls=fill_nulls,
+        identity=identity,
+    )
+
+
+def _selected(stream: StreamReader, plan: Plan) -> StreamReader:
+    """Return what the terms select of the stream of all their files."""
+    if len(plan.terms) == 1 and plan.terms[0].start is None and plan.terms[0].stop is None:
+        return stream
+    places: dict[str, list[int]] = {}
+    for split, of_split in plan.files.items():
+        begin = sum(map(len, places.values()))
+        places[split] = list(range(begin, begin + len(of_split)))
+    what = f"hf:{plan.snapshot.dataset}"
+    return StreamParts(
+        stream,
+        [
+            part
+            for term in plan.terms
+            for part in parts_of(term, places[term.name], stream.shards, what)
+        ],
+    )
+
+
+def _files(plan: Plan, config: HFSourceConfig) -> StreamFiles:
+    origin = plan.contents.origin
+    if not plan.lacking():
+        return StreamFiles(origin, None)
+    from datarax_hf.remote import Remote, RemoteOrigin
+
+    remote = Remote(plan.snapshot, config)
+    return StreamFiles(RemoteOrigin(origin.dataset, origin.commit, origin.folder, remote), remote)

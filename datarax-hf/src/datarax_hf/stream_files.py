@@ -6,7 +6,7 @@ socket is opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from datarax_hf.remote import Remote, RemoteFile
-
-CHUNK_BYTES = 4 * 2**20
 
 
 class StreamFiles:
@@ -61,20 +59,9 @@ class StreamFiles:
             return Opening(self.origin.folder / name)
         return Opening(self._remote.open(name, ranges))
 
-    def chunks(self, name: str) -> Iterator[bytes | bytearray]:
-        """Yield the bytes of a file from its beginning on, in chunks."""
-        if self._remote is None or self._is_here(name):
-            return _chunks(self.origin.folder / name)
-        return self._remote.chunks(name)
-
     def damaged(self, name: str, what: str) -> CorruptDataError:
         """Return the error for a file that cannot be read."""
-        if self._remote is None or self._is_here(name):
-            return self.origin.damaged(name, what)
-        return CorruptDataError(
-            f"hf:{self.origin.dataset}: the file {name!r} {what} ({self._remote.url(name)}); it is "
-            "so on the Hub: tell the owner of the dataset, or give another revision"
-        )
+        return self.origin.damaged(name, what)
 
     def close(self) -> None:
         """End what is still read from the Hub."""
@@ -106,9 +93,3 @@ def _tail(path: Path, count: int) -> tuple[bytes, int]:
         size = file.seek(0, 2)
         file.seek(max(0, size - count))
         return file.read(), size
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk

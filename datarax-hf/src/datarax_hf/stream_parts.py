@@ -117,7 +117,7 @@ def parts_of(
         )
     begin = 0 if term.start is None else term.start.value
     end = None if term.stop is None else max(begin, term.stop.value)
-    return [Part(tuple(numbers), begin, end, None)]
+    return [Part(tuple(numbers), begin, end, 0 if end == begin else None)]
 
 
 def _cut(numbers: Sequence[int], counts: Sequence[int], start: int, stop: int) -> list[Part]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datarax.sources.splits import choose_split as choose_split
     from datarax.sources.splits import parse_split as parse_split
     from datarax.sources.stopping import pass_closed as pass_closed
+    from datarax.sources.streaming import IndexedStream as IndexedStream
 
 __getattr__, __dir__ = attach(
     __name__,
@@ -41,6 +42,7 @@ __getattr__, __dir__ = attach(
         "ColumnarReader": "datarax.sources.reader",
         "Columns": "datarax.sources.reader",
         "Identified": "datarax.sources.reader",
+        "IndexedStream": "datarax.sources.streaming",
         "Indices": "datarax.sources.reader",
         "MemoryReader": "datarax.sources.memory_reader",
         "MemorySource": "datarax.sources.memory",
@@ -65,6 +67,7 @@ __all__ = [
     "Columns",
     "Field",
     "Identified",
+    "IndexedStream",
     "Indices",
     "MemoryReader",
     "MemorySource",
