@@ -29,10 +29,20 @@ def pytest_pycollect_makeitem(collector, name, obj):
 
 def pytest_collection_modifyitems(items):
     """Keep of a test the cases that are asked for."""
-    asked = ((item, getattr(item.cls, "only", None)) for item in items)
-    items[:] = [
-        item for item, only in asked if only is None or {item.name, item.originalname} & {*only}
-    ]
+    items[:] = [item for item in items if _is_asked(item, getattr(item.cls, "only", None))]
+
+
+def _is_asked(item, only):
+    case = set(_case(item.name))
+    return only is None or any(
+        item.originalname == asked.partition("[")[0] and case.issuperset(_case(asked))
+        for asked in only
+    )
+
+
+def _case(name):
+    """Return the parts of a case: of `test_x[stored-lazy]` they are stored and lazy."""
+    return name.partition("[")[2].rstrip("]").split("-") if "[" in name else []
 
 
 @pytest.hookimpl(wrapper=True)
@@ -105,14 +115,14 @@ def install(folder, line):
     (info / "entry_points.txt").write_text("[datarax.sources]\nshelf = mutants.shelf:ShelfPlugin\n")
 
 
-def make_records(count, rng=None):
-    """Return records of a shelf, the same each time unless drawn from `rng`."""
-    rng = rng or np.random.default_rng(0)
+def make_records(count):
+    """Return records of a shelf, the same each time."""
+    rng = np.random.default_rng(0)
     return [
         {
             "image": rng.integers(0, 256, (2, 3), dtype=np.uint8),
-            "label": np.int64(row * 30 - 5),
-            "weight": np.float64(row) / 4,
+            "label": row * 30 - 5,
+            "weight": row / 4,
             "text": "abcdefg"[: row % 8],
         }
         for row in range(count)

@@ -92,14 +92,13 @@ class PassesContract(ContractBase):
         source = load(mode=mode, shuffle=True, seed=self.seed)
         spec, size = source.element_spec(), len(dataset.records)
         for epoch in range(3):
-            first = next(iter(source.batches(SIZE))) if epoch == 1 else None
+            if epoch == 1:  # a pass that is broken off, and begun anew by the next one
+                next(source.batches(1))
             batches = list(source.batches(SIZE, remainder="keep"))
             check_batch(
                 batches[0],
                 expected_batch(dataset, spec, epoch * size, SIZE, seed=self.seed),
             )
-            if first is not None:
-                check_batch(first, {name: np.asarray(leaf) for name, leaf in batches[0].items()})
 
     @by_every_mode
     def test_the_cursor_moves_as_batches_are_delivered(
