@@ -50,6 +50,27 @@ def test_images_of_one_form_are_an_array_field(read, make, shape):
     np.testing.assert_array_equal(got, np.stack([images[4], images[0], images[3]]))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("same", [True, False])
+def test_images_of_many_row_groups_come_in_the_order_asked_for(read, kind, same):
+    """They are decoded together, whatever row group each lies in; the one that is broken is named."""
+    images = [
+        encoded(pixels(70, 80 + (seed % 2) * (not same), seed=seed), kind) for seed in range(9)
+    ]
+    order = np.array([8, 0, 3, 3, 7, 1, 4])
+    reader = read(images)
+    got = reader.read(order, ["image"])["image"]
+    assert isinstance(got, np.ndarray) == same
+    for value, index in zip(got, order, strict=True):
+        expected = np.asarray(Image.open(io.BytesIO(images[index]["bytes"])))
+        np.testing.assert_array_equal(value, expected)
+    images[7]["bytes"] = images[7]["bytes"][:900]
+    with pytest.raises(
+        CorruptDataError, match="row group 3, row 1, column 'image': the image cann"
+    ):
+        read(images).read(order, ["image"])
+
+
 def test_images_of_differing_sizes_stay_on_the_host_and_say_why(read, make):
     """No shape is promised from the first row."""
     images = [pixels(5, 4), pixels(5, 4, seed=1), pixels(6, 4)]

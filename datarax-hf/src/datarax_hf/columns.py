@@ -7,7 +7,7 @@ columns never become Python objects. `column_of` chooses how a column is read.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 from datarax.errors import CorruptDataError, UnknownFieldError, listing, nearest
 from datarax.sources import Field
 from datarax_hf.features import Kind, is_list, plain_type
-from datarax_hf.images import ImageDecoder
+from datarax_hf.images import ImageDecoder, Place
 from datarax_hf.threads import Threads
 from datarax_hf.values import Meaning, meaning, readable
 
 Rows = NDArray[np.int64]
+
+SMALL_OFFSETS = 2**31 - 2**20
+"""Bytes; more do not fit an array of 32-bit offsets."""
 
 
 @dataclass(frozen=True)
@@ -266,6 +269,23 @@ class SequenceColumn(Column):
 
 
 @dataclass(frozen=True)
+class Picked:
+    """Encoded images of one row group, not decoded yet.
+
+    Attributes:
+        images: The encoded images.
+        rows: Their rows in the row group.
+        positions: Where each belongs in what was asked for.
+        where: Words for where the row group lies.
+    """
+
+    images: pa.Array
+    rows: Rows
+    positions: Rows
+    where: str
+
+
+@dataclass(frozen=True)
 class ImageColumn(Column):
     """A column of encoded images, decoded when they are gathered."""
 
@@ -298,17 +318,50 @@ class ImageColumn(Column):
         """Fill `out`, C-contiguous and of shape (rows, *shape), with the pixels at `rows`."""
         begin = 0
         for images, some in _taken(loaded, rows):
-            place = self._place(where, some)
-            if images.null_count:
-                row = int(np.argmin(images.is_valid().to_numpy(zero_copy_only=False)))
-                raise CorruptDataError(f"{place(row)}: the image has no bytes")
-            self.decoder.decode_into(images, out[begin : begin + len(images)], place, self.threads)
-            begin += len(images)
+            self._decode_into(images, out[begin : begin + len(some)], self._place(where, some))
+            begin += len(some)
+
+    def pick(
+        self, loaded: pa.ChunkedArray, rows: Rows, positions: Rows, where: str
+    ) -> list[Picked]:
+        """Return the encoded images at `rows`, which `decode_picked` puts at `positions`."""
+        picked, begin = [], 0
+        for images, some in _taken(loaded, rows):
+            picked.append(Picked(images, some, positions[begin : begin + len(some)], where))
+            begin += len(some)
+        return picked
+
+    def decode_picked(self, picked: Sequence[Picked], out: Any) -> None:
+        """Fill `out`, an array or a list, with what was picked for all its positions."""
+        order = np.argsort(np.concatenate([part.positions for part in picked]))
+        parts = [part.images for part in picked]
+        if sum(part.nbytes for part in parts) > SMALL_OFFSETS:
+            parts = [part.cast(pa.large_binary()) for part in parts]
+        images = pa.concat_arrays(parts).take(pa.array(order))
+        ends = np.cumsum([len(part) for part in parts])
+
+        def place(row: int) -> str:
+            number = int(np.searchsorted(ends, order[row], side="right"))
+            within = order[row] - (ends[number] - len(parts[number]))
+            return self._place(picked[number].where, picked[number].rows)(within)
+
+        if isinstance(out, list):
+            out[:] = self.decoder.decode_all(images, place, self.threads)
+        else:
+            self._decode_into(images, out, place)
 
     def close(self) -> None:
         self.threads.close()
 
-    def _place(self, where: str, rows: Rows) -> Callable[[int], str]:
+    def _decode_into(
+        self, images: pa.Array, out: NDArray[Any], place: Callable[[int], str]
+    ) -> None:
+        if images.null_count:
+            row = int(np.argmin(images.is_valid().to_numpy(zero_copy_only=False)))
+            raise CorruptDataError(f"{place(row)}: the image has no bytes")
+        self.decoder.decode_into(images, out, place, self.threads)
+
+    def _place(self, where: str, rows: Rows) -> Place:
         return lambda row: f"{where}, row {rows[row]}, column {self.name!r}"
 
 

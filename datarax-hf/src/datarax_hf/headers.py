@@ -27,11 +27,13 @@ _PNG_START = (0x89504E47, 0x0D0A1A0A, 13, int.from_bytes(b"IHDR"))
 _IDAT, _IEND = int.from_bytes(b"IDAT"), int.from_bytes(b"IEND")
 _TEXTS = [int.from_bytes(kind) for kind in (b"tEXt", b"zTXt", b"iTXt")]
 _TURNING_TEXTS = [int.from_bytes(key) for key in (b"Raw ", b"XML:")]
-_KNOWN_CHUNKS = [_IDAT, *(int.from_bytes(kind) for kind in (b"PLTE", b"tRNS"))]
+_KNOWN_CHUNKS = [_IDAT, _IEND, *(int.from_bytes(kind) for kind in (b"PLTE", b"tRNS"))]
 _LEFT_TO_PILLOW = [int.from_bytes(kind) for kind in (b"eXIf", b"acTL", b"fdAT", b"fcTL")]
 _FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive, with Huffman codes
-_OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC8, 0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF)
-_SCAN, _APP1 = 0xDA, 0xE1
+_TABLES = (0xC4, 0xDB, 0xDD)  # Huffman codes, quantisation, restarts
+_SCAN, _APP0, _APP1, _COMMENT = 0xDA, 0xE0, 0xE1, 0xFE
+_PASSED_OVER = np.zeros(256, np.bool_)
+_PASSED_OVER[[*_FRAMES, *_TABLES, _SCAN, *range(_APP0, _APP0 + 16), _COMMENT]] = True
 
 
 @dataclass(frozen=True)
@@ -164,12 +166,19 @@ def _read_png(encoded: Encoded, rows: Ints, found: Headers) -> None:
 
 def _turns(encoded: Encoded, here: Ints, chunk: Ints) -> Flags:
     """Return which chunks may hold an orientation or frames, or cannot be passed over."""
-    critical = (chunk >> 24 & 0x20 == 0) & ~np.isin(chunk, [*_KNOWN_CHUNKS, _IEND])
-    text = np.isin(chunk, _TEXTS)
+    turns: Flags = (chunk >> 24 & 0x20 == 0) & ~_is_one_of(chunk, _KNOWN_CHUNKS)
+    text = _is_one_of(chunk, _TEXTS)
     if text.any():
-        text &= np.isin(encoded.word(here + 8), _TURNING_TEXTS)
-    turns: Flags = critical | text | np.isin(chunk, _LEFT_TO_PILLOW)
+        turns |= text & _is_one_of(encoded.word(here + 8), _TURNING_TEXTS)
+    turns |= _is_one_of(chunk, _LEFT_TO_PILLOW)
     return turns
+
+
+def _is_one_of(words: Ints, few: list[int]) -> Flags:
+    found: Flags = words == few[0]
+    for word in few[1:]:
+        found |= words == word
+    return found
 
 
 def _read_jpeg(encoded: Encoded, rows: Ints, found: Headers) -> None:
@@ -185,12 +194,11 @@ def _read_jpeg(encoded: Encoded, rows: Ints, found: Headers) -> None:
         marker, length = encoded.byte(here + 1), encoded.word(here + 2, 2)
         after = here + 2 + length
         ok = (encoded.byte(here) == 0xFF) & (after <= end[walking]) & (length >= 2)
-        ok &= (marker >= 0xC0) & ~((marker >= 0xD0) & (marker <= 0xD9))
-        ok &= ~np.isin(marker, _OTHER_FRAMES)
+        ok &= _PASSED_OVER[marker]
         turned = ok & (marker == _APP1)
         for place in np.flatnonzero(turned):
             ok[place] = _is_upright(encoded.data.data[here[place] + 4 : after[place]])
-        frame = ok & np.isin(marker, _FRAMES)
+        frame = ok & (marker >= _FRAMES[0]) & (marker <= _FRAMES[-1])
         ok &= ~(frame & (numbers[1, walking] > 0))
         parts = encoded.byte(here + 9)
         frame &= (encoded.byte(here + 4) == 8) & ((parts == 1) | (parts == 3))

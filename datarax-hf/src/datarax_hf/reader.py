@@ -24,6 +24,7 @@ from datarax_hf.columns import (
     Column,
     ImageColumn,
     ObjectColumn,
+    Picked,
     check_filled,
     column_of,
     count_nulls,
@@ -242,8 +243,18 @@ class HFReader(ColumnarReader):
     def _fill_from_groups(self, indices: Indices, out: Mapping[str, Any], *, run: bool) -> None:
         pieces = list(self._shards.pieces(indices))
         if len(pieces) < 2 or not run:
+            # Images of all row groups are decoded together: a group may hold one or two of them.
+            picked: dict[str, list[Picked]] = {
+                name: []
+                for name in out
+                if len(pieces) > 1 and isinstance(self._columns[name], ImageColumn)
+            }
             for piece in pieces:
-                self._place(*piece, out, keep=True)
+                self._place(*piece, out, keep=True, picked=picked)
+            for name, images in picked.items():
+                column = self._columns[name]
+                assert isinstance(column, ImageColumn)
+                column.decode_picked(images, out[name])
             return
         # A run goes on where it ends: only its last row group is read from again.
         with ThreadPoolExecutor(min(cores(), len(pieces))) as pool:
@@ -263,6 +274,7 @@ class HFReader(ColumnarReader):
         out: Mapping[str, Any],
         *,
         keep: bool,
+        picked: Mapping[str, list[Picked]] | None = None,
     ) -> None:
         loaded = self._loaded(group, tuple(out), keep=keep)
         where = self._shards.where(group)
@@ -274,6 +286,9 @@ class HFReader(ColumnarReader):
                 buffer[begin:end] = column[rows[0] : rows[-1] + 1]
                 continue
             kind = self._columns[name]
+            if picked is not None and name in picked and isinstance(kind, ImageColumn):
+                picked[name].extend(kind.pick(column, rows, positions, where))
+                continue
             if dense and isinstance(kind, ImageColumn) and isinstance(buffer, np.ndarray):
                 kind.gather_into(column, rows, where, buffer[begin:end])
                 continue
