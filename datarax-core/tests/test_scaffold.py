@@ -83,8 +83,8 @@ def test_its_metadata_says_what_datarax_asks_of_a_plugin(tmp_path):
 def test_it_can_be_loaded_from_where_it_was_written(tmp_path):
     new_plugin("my-lab", tmp_path)
     code = (
-        "import datarax, datarax_my_lab\n"
-        "datarax.register('my-lab', datarax_my_lab.plugin)\n"
+        "import datarax, datarax_my_lab.plugin\n"
+        "datarax.register('my-lab', datarax_my_lab.plugin.plugin)\n"
         "print(len(datarax.load('my-lab:fruit', split='train+test')))\n"
     )
     sources = tmp_path / "datarax-my-lab" / "src"

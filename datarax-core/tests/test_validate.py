@@ -37,7 +37,7 @@ plugin = Plugin()
 """
 KNOWN = """
         from datarax.testing import KnownDataset
-        return KnownDataset("toy:", [{"x": 1}, {"x": 2}], reads_files=False)
+        return KnownDataset("toy:", [{"x": row} for row in range(5)], reads_files=False)
 """
 
 
@@ -51,6 +51,7 @@ def test_memory_keeps_the_contract_and_every_test_of_it_ran(monkeypatch):
     assert report.passed
     assert report.count == report.matrix.count > 100
     assert f"{report.count} passed" in report.output
+    assert "no files" in {row.verdict for row in report.matrix.rows}
 
 
 def test_a_promise_that_is_broken_is_a_failure_with_its_reason(publish):

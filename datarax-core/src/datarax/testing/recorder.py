@@ -51,12 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Writes `{"sample": error or null, "count": tests, "failures": [[test, message], ...]}`."""
+    """Writes what became of the sample, how many tests ran, and which failed with what message."""
 
     def __init__(self, path: Path, scheme: str) -> None:
         self._path = path
         self._scheme = scheme
         self._sample: dict[str, str] | None = None
+        self._reads_files = True
         self._ran: set[str] = set()
         self._failures: dict[str, str] = {}
 
@@ -64,7 +65,7 @@ class Recorder:
         """Make the sample once before any test, so that its error is one error."""
         try:
             with tempfile.TemporaryDirectory(dir=self._path.parent) as folder:
-                sample(self._scheme, Path(folder))
+                self._reads_files = sample(self._scheme, Path(folder)).reads_files
         except Exception as error:
             trace = "".join(traceback.format_exception(error))
             self._sample = {"text": f"{type(error).__name__}: {error}", "trace": trace}
@@ -84,6 +85,7 @@ class Recorder:
     def pytest_sessionfinish(self) -> None:
         said = {
             "sample": self._sample,
+            "reads_files": self._reads_files,
             "count": len(self._ran),
             "failures": [[name.rpartition("::")[2], text] for name, text in self._failures.items()],
         }

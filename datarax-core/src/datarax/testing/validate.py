@@ -92,11 +92,9 @@ def validate(distribution: str, *, scheme: str | None = None) -> ValidationRepor
             "implement the optional hook sample(folder) in its plugin: it writes a small dataset "
             "into the folder and returns a datarax.testing.KnownDataset with the records expected"
         )
-    matrix = matrix_of(
-        type("Contract", (SourceContract,), {"capabilities": plugin.info.capabilities})
-    )
     with tempfile.TemporaryDirectory(prefix="datarax-validate-") as folder:
         said, output = _run(Path(folder), scheme)
+    matrix = _matrix(plugin, reads_files=said is None or said["reads_files"])
     if said is None:
         failures = [f"the process of the tests ended early: {output[-2000:].strip()}"]
         return ValidationReport(name, version, scheme, False, 0, tuple(failures), matrix, output)
@@ -166,6 +164,11 @@ def _plugin(name: str, scheme: str) -> LoadedPlugin:
             f"not by {name}; choose with DATARAX_PLUGINS={scheme}={name}, or unregister the other"
         )
     return plugin
+
+
+def _matrix(plugin: LoadedPlugin, *, reads_files: bool) -> Matrix:
+    declared = {"capabilities": plugin.info.capabilities, "reads_files": reads_files}
+    return matrix_of(type("Contract", (SourceContract,), declared))
 
 
 def _run(folder: Path, scheme: str) -> tuple[Any, str]:

@@ -6,6 +6,5 @@ No network is needed: a table comes with the package. Importing this package imp
 from __future__ import annotations
 
 from datarax_newname.config import NewnameConfig
-from datarax_newname.plugin import plugin
 
-__all__ = ["NewnameConfig", "plugin"]
+__all__ = ["NewnameConfig"]
