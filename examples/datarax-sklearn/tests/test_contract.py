@@ -1,27 +1,17 @@
 """The contract that every source keeps, on a slice of the digits."""
 
 import pytest
-from sklearn import datasets
-
 from datarax.registry import INDEXED
-from datarax.testing import KnownDataset, SourceContract
+from datarax.testing import SourceContract
+
+from datarax_sklearn.sample import known_digits
 
 
-def rows(**columns):
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-class TestDigits(SourceContract):
+class TestSklearn(SourceContract):
     capabilities = INDEXED
     reads_files = False
     matrix = "contract-matrix.md"
 
     @pytest.fixture
     def dataset(self):
-        digits = datasets.load_digits()
-        kept = slice(10, 34)
-        return KnownDataset(
-            "sklearn:digits",
-            rows(image=digits.images[kept], label=digits.target[kept]),
-            options={"split": f"train[{kept.start}:{kept.stop}]"},
-        )
+        return known_digits()

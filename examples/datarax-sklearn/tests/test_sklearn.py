@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
+import datarax
 import numpy as np
 import pytest
+from datarax.errors import UnknownDatasetError, UnknownSplitError
 from sklearn import datasets
 
-import datarax
-from datarax.errors import UnknownDatasetError, UnknownSplitError
 from datarax_sklearn import DATASETS
 
 CLASSIFICATION = ("breast_cancer", "digits", "iris", "wine")
@@ -83,7 +83,7 @@ def imported_after(statement):
 
 
 def test_the_plugin_imports_neither_scikit_learn_nor_jax():
-    modules = imported_after("from datarax_sklearn import plugin; plugin.describe()")
+    modules = imported_after("from datarax_sklearn.plugin import plugin; plugin.describe()")
     assert not modules & {"sklearn", "jax", "flax"}
 
 

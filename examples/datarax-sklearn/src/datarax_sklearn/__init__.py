@@ -6,6 +6,6 @@ scikit-learn nor jax.
 
 from __future__ import annotations
 
-from datarax_sklearn.plugin import DATASETS, plugin
+from datarax_sklearn.plugin import DATASETS
 
-__all__ = ["DATASETS", "plugin"]
+__all__ = ["DATASETS"]

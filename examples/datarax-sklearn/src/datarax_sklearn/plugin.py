@@ -1,4 +1,4 @@
-"""The plugin that the entry point `sklearn` names: what it offers, and how it opens a dataset.
+"""The plugin of `sklearn:`: what it offers, and how it opens a dataset.
 
 It is imported to be described, so scikit-learn waits until a dataset is opened.
 """
@@ -12,6 +12,8 @@ from datarax.registry import DatasetInfo, PluginInfo, SourceURI, SplitInfo, hook
 from datarax.sources import SourceConfig, SplitReader, choose_split
 
 if TYPE_CHECKING:
+    from datarax.testing import KnownDataset
+
     from datarax_sklearn.reader import SklearnReader
 
 DATASETS = ("breast_cancer", "diabetes", "digits", "iris", "wine")
@@ -44,6 +46,12 @@ class SklearnPlugin:
             description=stored.description,
             local=True,
         )
+
+    @hookimpl
+    def sample(self) -> KnownDataset:
+        from datarax_sklearn.sample import known_digits
+
+        return known_digits()
 
 
 plugin = SklearnPlugin()

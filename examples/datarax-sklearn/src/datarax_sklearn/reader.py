@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datarax.sources import ColumnarReader, Columns, Field, Indices
 from numpy.typing import NDArray
 from sklearn import datasets
-
-from datarax.sources import ColumnarReader, Columns, Field, Indices
 
 
 class SklearnReader(ColumnarReader):
