@@ -161,6 +161,18 @@ def test_a_companion_that_is_another_fields_name_is_refused():
     assert int(source[0]["t_length"]) == 1
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_a_null_in_a_padded_list_is_an_error_and_never_a_number(dtype):
+    """NumPy would make NaN of it where the dtype has one."""
+
+    class Nulls(MemoryReader):
+        def read(self, indices, names):
+            return {"s": [[1, None]] * len(indices)}
+
+    with pytest.raises(HostOnlyFieldError, match="'s' holds a list with a null in it"):
+        read(Nulls({"s": [np.zeros(1, dtype), np.zeros(2, dtype)]}), pad={"s": 3})
+
+
 @pytest.mark.parametrize("column", [np.ones(2), [{"a": 1}, {"a": 2}], [["a"], ["b", "c"]]])
 def test_what_is_neither_text_bytes_nor_numbers_cannot_be_padded(column):
     with pytest.raises(UnknownFieldError, match=r"pad names 'x', which is neither.*leave it out"):

@@ -13,7 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from datarax.errors import CorruptDataError, IntegerRangeError, UnknownFieldError, ValueTooLongError
+from datarax.errors import (
+    CorruptDataError,
+    HostOnlyFieldError,
+    IntegerRangeError,
+    UnknownFieldError,
+    ValueTooLongError,
+)
 from datarax.sources.fields import Field, Ragged
 from datarax.sources.reader import BufferReader, Columns, Indices, Reader
 from datarax.sources.splits import read_columns
@@ -146,7 +152,8 @@ class Layout:
             elif leaf.kind == "padded":
                 self._pad(leaf, column, out[leaf.name])
             else:
-                lengths = [len(_sequence(self.stored[leaf.field], value)) for value in column]
+                field = self.stored[leaf.field]
+                lengths = [len(_sequence(leaf.field, field, value)) for value in column]
                 out[leaf.name][...] = np.minimum(lengths, widths[leaf.field])
 
     def host_values(self, reader: Reader, indices: Indices) -> Mapping[str, Sequence[Any]]:
@@ -190,7 +197,7 @@ class Layout:
         out[...] = 0
         stored, width = self.stored[leaf.field], leaf.shape[0]
         for row, value in enumerate(column):
-            items = _sequence(stored, value)
+            items = _sequence(leaf.field, stored, value)
             if len(items) > width and self.overflow == "error":
                 raise ValueTooLongError(
                     f"{leaf.field!r} holds a value of length {len(items)}, beyond its pad width "
@@ -256,10 +263,15 @@ def _padded_dtype(ragged: Ragged | None, field: Field, *, x64: bool) -> np.dtype
     return np.dtype(np.uint8)
 
 
-def _sequence(field: Field, value: Any) -> NDArray[Any]:
+def _sequence(name: str, field: Field, value: Any) -> NDArray[Any]:
     if value is None:
         return np.empty(0, field.dtype if field.ragged == "sequence" else np.uint8)
     if field.ragged == "sequence":
+        if isinstance(value, list) and None in value:
+            raise HostOnlyFieldError(
+                f"{name!r} holds a list with a null in it, which no array of {field.dtype} can "
+                "hold; leave it out of pad, or let the source fill its nulls"
+            )
         return np.asarray(value, field.dtype)
     data = value.encode() if isinstance(value, str) else bytes(value)
     return np.frombuffer(data, np.uint8)
