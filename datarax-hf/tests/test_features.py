@@ -12,7 +12,12 @@ import pyarrow as pa
 import pytest
 
 import datarax
-from datarax.errors import CorruptDataError, IntegerRangeError, UnknownFieldError
+from datarax.errors import (
+    CorruptDataError,
+    HostOnlyFieldError,
+    IntegerRangeError,
+    UnknownFieldError,
+)
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import MEDIA, fields_from, modern
 
@@ -120,6 +125,18 @@ def test_a_fill_for_what_is_no_column_of_numbers_is_an_error(read):
     for value in ({"x": "0"}, {1: 0}, [0]):
         with pytest.raises(TypeError, match="fill_nulls maps a column to a number"):
             HFSourceConfig(name="a/b", fill_nulls=value)
+
+
+def test_a_null_in_a_padded_list_is_an_error_that_a_fill_mends(write):
+    """Padding makes no number of it by itself."""
+    folder = write({"x": pa.array([[1, None], [3]], pa.list_(pa.float32()))})
+    with (
+        datarax.load(f"hf:{folder}", pad={"x": 3}, mode="lazy") as source,
+        pytest.raises(HostOnlyFieldError, match="'x' holds a list with a null in it"),
+    ):
+        source.get_batch_at(0, 2)
+    with datarax.load(f"hf:{folder}", pad={"x": 3}, mode="lazy", fill_nulls={"x": 7}) as source:
+        assert source.get_batch_at(0, 2)["x"].tolist() == [[1, 7, 0], [3, 0, 0]]
 
 
 def test_a_fill_is_an_option_of_a_uri_and_of_every_mode(write):
