@@ -141,6 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self._answer()
 
+    def do_POST(self):
+        self._answer()
+
     def _answer(self):
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append((self.command, path))
@@ -193,21 +196,36 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, rest):
         dataset, verb, argument = rest, None, None
-        for word in ("revision", "tree", "commits"):
+        for word in ("revision", "tree", "commits", "paths-info"):
             if f"/{word}/" in rest:
                 dataset, argument = rest.split(f"/{word}/", 1)
                 verb = word
         repo = self._repo(dataset)
         if repo is None:
             return None
-        commit = self._commit(repo, argument or "main")
+        revision, folder = argument or "main", ""
+        if verb == "tree" and revision not in {*repo.refs, *repo.commits}:
+            revision, _, folder = revision.partition("/")
+        commit = self._commit(repo, revision)
         if commit is None:
             return None
         files = repo.commits[commit]
         if verb == "commits":
             return self._commits(repo)
         if verb == "tree":
-            return self._tree(files, repo.said)
+            root = f"{folder}/" if folder else ""
+            inside = {name: data for name, data in files.items() if name.startswith(root)}
+            if "recursive=true" in self.path.lower():
+                return self._tree(inside, repo.said)
+            parts = [name.removeprefix(root).split("/") for name in inside]
+            direct = {
+                root + names[0]: inside[root + names[0]] for names in parts if len(names) == 1
+            }
+            return self._tree(direct, repo.said, {root + names[0] for names in parts if names[1:]})
+        if verb == "paths-info":
+            form = parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            asked = {value for key, value in form if key == "paths"}
+            return self._tree({name: files[name] for name in asked & set(files)}, repo.said)
         info = {
             "id": dataset,
             "sha": commit,
@@ -224,11 +242,14 @@ class _Handler(BaseHTTPRequestHandler):
         said = {"authors": [], "date": "2026-01-01T00:00:00.000Z", "title": "", "message": ""}
         return self._send(200, json.dumps([{"id": id, **said} for id in repo.commits]).encode())
 
-    def _tree(self, files, said):
+    def _tree(self, files, said, folders=()):
         query = dict(parse_qsl(urlsplit(self.path).query))
         start = int(query.get("cursor", 0))
         names = sorted(files)
-        listing = []
+        listing = [
+            {"type": "directory", "path": name, "size": 0, "oid": "0" * 40}
+            for name in sorted(folders)
+        ]
         for name in names[start : start + self.hub.page]:
             data = files[name]
             entry = {"type": "file", "path": name, "size": len(data), "oid": _oid(data)}

@@ -1,0 +1,256 @@
+"""The air gap: what other tools left in a cache is read, and what is fetched can be carried."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from datarax.errors import CacheMissError, UnknownConfigError
+from datarax.registry.loading import fetch, inspect
+from datarax.testing.offline import no_network
+
+NAMES = [f"mnist/train-0000{i}-of-00002.parquet" for i in range(2)]
+CARD = """---
+license: mit
+configs:
+- config_name: mnist
+  data_files: [{split: train, path: mnist/train-*}, {split: test, path: mnist/test-*}]
+---
+"""
+
+
+@pytest.fixture
+def mnist(hub, make):
+    """Publish ylecun/mnist, which mnist redirects to, and return its labels and its commit."""
+    parts = [make.digits(6, seed) for seed in (0, 1)]
+    files = {name: data for name, (_, _, data) in zip(NAMES, parts, strict=True)}
+    test = make.digits(2, 3)[2]
+    commit = hub.publish(
+        "ylecun/mnist",
+        {"README.md": CARD, "mnist/test-00000-of-00001.parquet": test, **files},
+    )
+    hub.redirects["mnist"] = "ylecun/mnist"
+    return np.concatenate([labels for _, labels, _ in parts]).tolist(), commit
+
+
+def labels(reader):
+    return reader.read(np.arange(len(reader)), ["label"])["label"].tolist()
+
+
+def by_snapshot_download(name, cache, hub):
+    from huggingface_hub import snapshot_download
+
+    snapshot_download(name, repo_type="dataset", cache_dir=cache, endpoint=hub.endpoint)
+
+
+def by_hf_hub_download(name, cache, hub):
+    from huggingface_hub import hf_hub_download
+
+    for file in NAMES:
+        hf_hub_download(name, file, repo_type="dataset", cache_dir=cache, endpoint=hub.endpoint)
+
+
+def by_hf_download(name, cache, hub):
+    program = "from huggingface_hub.cli.hf import main; main()"
+    command = ["download", name, "--repo-type", "dataset", "--cache-dir", str(cache)]
+    subprocess.run(
+        [sys.executable, "-c", program, *command],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "HF_HUB_DISABLE_UPDATE_CHECK": "1"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("download", "links"),
+    [
+        (by_snapshot_download, True),
+        (by_snapshot_download, False),
+        (by_hf_hub_download, True),
+        (by_hf_hub_download, False),
+        (by_hf_download, True),
+    ],
+)
+def test_what_the_clients_downloaded_is_read_with_no_socket(
+    mnist, hub, cache, offline, download, links
+):
+    """Whichever of them, under whichever name, and with its links followed by a copy."""
+    name = "mnist" if download is not by_hf_download else "ylecun/mnist"
+    download(name, cache, hub)
+    if not links:
+        shutil.copytree(cache, cache.parent / "copy", symlinks=False)
+        shutil.rmtree(cache)
+        (cache.parent / "copy").rename(cache)
+        for blobs in cache.glob("*/blobs"):
+            shutil.rmtree(blobs)
+    with no_network():
+        for asked in ("mnist", "ylecun/mnist"):
+            reader = offline(asked, split="train")
+            assert labels(reader) == mnist[0]
+            assert reader.identity["revision"] == mnist[1]
+
+
+def test_one_shard_of_two_by_hf_hub_download_names_the_other(mnist, hub, cache, offline):
+    """The client would return the folder as if it were whole."""
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    hf_hub_download(
+        "ylecun/mnist", NAMES[1], repo_type="dataset", cache_dir=cache, endpoint=hub.endpoint
+    )
+    folder = snapshot_download(
+        "ylecun/mnist", repo_type="dataset", cache_dir=cache, local_files_only=True
+    )
+    with no_network(), pytest.raises(CacheMissError) as caught:
+        offline("mnist", split="train")
+    assert f"{folder}/{NAMES[0]}" in str(caught.value)
+    assert NAMES[1] not in str(caught.value)
+
+
+def test_where_links_are_off_files_stand_in_their_place(
+    mnist, cache, open_reader, offline, monkeypatch
+):
+    """As on file systems that have none."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    assert labels(open_reader("mnist", split="train")) == mnist[0]
+    assert not [path for path in cache.rglob("*") if path.is_symlink()]
+    with no_network():
+        assert labels(offline("mnist", split="train", verify=True)) == mnist[0]
+
+
+CONFIGS = """---
+configs:
+- {config_name: small, data_files: small/train.parquet}
+- {config_name: large, data_files: large/train.parquet%s}
+---
+"""
+
+
+@pytest.mark.parametrize("default", [False, True])
+def test_no_config_given_has_the_same_answer_offline_as_online(
+    hub, make, open_reader, offline, default
+):
+    """Never the one that happens to be cached."""
+    card = CONFIGS % (", default: true" if default else "")
+    files = {f"{name}/train.parquet": make.parquet({"x": [1]}) for name in ("small", "large")}
+    hub.publish("a/b", {"README.md": card, **files})
+    open_reader("a/b", config="small")
+    if not default:
+        for load in (open_reader, offline):
+            with pytest.raises(
+                UnknownConfigError, match="'small', 'large' and none is the default"
+            ):
+                load("a/b")
+        return
+    with pytest.raises(CacheMissError, match=r"large/train\.parquet"):
+        offline("a/b")
+    assert open_reader("a/b").identity == offline("a/b").identity
+
+
+CHILD = """
+import os, sys
+cache = sys.argv[1]
+def watch(event, arguments):
+    if event.startswith("socket."):
+        os._exit(3)
+    written = event in ("os.mkdir", "os.rename", "os.remove", "os.symlink", "os.link", "os.chmod")
+    if event == "open" and isinstance(arguments[2], int):
+        written = bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    if written and os.path.realpath(os.fsdecode(arguments[0])).startswith(cache):
+        os._exit(4)
+import datarax, jax, socket
+jax.devices()
+sys.addaudithook(watch)
+for variable in ("DATARAX_OFFLINE", "HF_HUB_OFFLINE", None):
+    if variable:
+        os.environ[variable] = "1"
+    options = {} if variable else {"local_files_only": True}
+    source = datarax.load("hf:mnist", split="train", **options)
+    print([int(source.reader[i]["label"]) for i in range(len(source))])
+    if variable:
+        del os.environ[variable]
+print(datarax.load("hf:mnist", split="train", mode="lazy", shuffle=True, local_files_only=True)[0]["label"])
+print(datarax.inspect("hf:mnist", split="train", local_files_only=True).local)
+"""
+
+
+def isolated():
+    """Return the words that begin a command in a network namespace of its own, where they can."""
+    words = ["unshare", "-rn"]
+    if shutil.which("unshare") is None:
+        return []
+    return (
+        words
+        if subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0
+        else []
+    )
+
+
+def test_what_was_fetched_is_carried_to_a_machine_without_a_network(mnist, tmp_path, monkeypatch):
+    """The folder is moved; there nothing can leave, and nothing is written into it."""
+    fetched = fetch("hf:mnist", split="train")
+    assert {name.rpartition("/")[2] for name in fetched.files} == {
+        "README.md",
+        *(name.rpartition("/")[2] for name in NAMES),
+    }
+    assert fetched.bytes > 0
+    there = tmp_path / "there"
+    there.mkdir()
+    folder = shutil.move(fetched.folder, there)
+    setup = {name: value.format(folder=folder) for name, value in fetched.setup.items()}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HF_", "COVERAGE"))
+    }
+    environment |= {"HOME": str(tmp_path / "nobody"), "JAX_PLATFORMS": "cpu", **setup}
+    done = subprocess.run(
+        [*isolated(), sys.executable, "-c", CHILD, str(there)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:3] == [str(mnist[0])] * 3
+    assert int(lines[3]) == mnist[0][0]
+    assert lines[4] == "True"
+
+
+def test_what_was_fetched_is_only_what_load_would_read(mnist, hub, cache):
+    """One split; fetched again, nothing comes anew; offline it says what is there."""
+    fetch("hf:mnist", split="test")
+    assert hub.downloads() == ["mnist/test-00000-of-00001.parquet"]
+    again = fetch("hf:mnist", split="test", local_files_only=True)
+    assert len(hub.downloads()) == 1
+    assert len(again.files) == 2
+    with pytest.raises(CacheMissError, match="train-00000"):
+        fetch("hf:mnist", split="train", local_files_only=True)
+
+
+def test_a_folder_of_this_machine_is_carried_as_it_is(tmp_path, make):
+    """It needs no setup."""
+    (tmp_path / "train.parquet").write_bytes(make.parquet({"x": [1]}))
+    fetched = fetch(f"hf:{tmp_path}")
+    assert fetched.folder == str(tmp_path)
+    assert list(fetched.files) == ["train.parquet"]
+    assert fetched.setup == {}
+
+
+def test_inspect_asks_nobody_offline(mnist, open_reader):
+    """It tells what is local and what is not."""
+    open_reader("mnist", split="test")
+    with no_network():
+        info = inspect("hf:mnist", split="train", local_files_only=True)
+    assert info.local is False
+    assert info.files == {
+        **dict.fromkeys(NAMES, False),
+        "mnist/test-00000-of-00001.parquet": True,
+    }
