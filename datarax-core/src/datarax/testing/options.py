@@ -108,10 +108,14 @@ class OptionsContract(ContractBase):
         with pytest.raises(ValueError, match="rngs"):
             load(mode=mode, shuffle=True, seed=0, rngs=nnx.Rngs(0))
 
-    @by_mode
+    @by_every_mode
     def test_a_cacheable_source_reads_the_same(
         self, load: Load, dataset: KnownDataset, mode: str
     ) -> None:
+        if mode == "streaming":  # which holds no record
+            with pytest.raises(ValueError, match="cacheable"):
+                load(mode=mode, cacheable=True)
+            return
         source = load(mode=mode, cacheable=True)
         for _ in range(2):
             check_element(source[1], dataset.records[1], source.element_spec())
