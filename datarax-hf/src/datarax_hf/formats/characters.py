@@ -12,7 +12,6 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
@@ -29,7 +28,7 @@ FREE_BYTES = 256 * 2**20
 LARGEST_RATIO = 250
 """Beyond `FREE_BYTES`, a file may grow by this factor when it is decompressed, and no more."""
 
-_MAGIC: dict[bytes, Callable[[Path], Any]] = {
+_MAGIC: dict[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
@@ -75,7 +74,11 @@ class Characters:
         except LookupError as error:
             raise NotSupportedError(f"hf:{origin.dataset}: {error}") from error
         self._stored = origin.open(name)
-        self._file: Any = _opened(self._stored, name, origin)
+        try:
+            self._file: Any = _opened(self._stored, name, origin)
+        except BaseException:
+            self._stored.close()
+            raise
         self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         self._newline = ended

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -417,11 +418,15 @@ def _plain(schema: pa.Schema, name: str) -> pa.DataType:
 
 
 def _is_inexact(batch: pa.RecordBatch, wanted: dict[str, pa.DataType]) -> bool:
-    """Return whether a column may hold integers that are beyond 64 bits, and so became floats."""
+    """Return whether a column may hold integers that are beyond 64 bits, and so became floats.
+
+    What lies under nulls counts too: at worst the types are guessed again. `to_numpy` would do,
+    but imports pandas where it is installed.
+    """
     return any(
-        pa.types.is_floating(column.type)
+        pa.types.is_float64(column.type)
         and column.name not in wanted
-        and pc.any(pc.greater_equal(pc.abs(values), _INTEGERS)).as_py()
+        and (np.abs(np.frombuffer(values.buffers()[1], np.float64)) >= _INTEGERS).any()
         for column, values in zip(batch.schema, batch.columns, strict=True)
     )
 

@@ -39,6 +39,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _ROWS = 10_000
 _REFUSED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{[]}"))
 _STEPS = np.zeros(256, np.int8)
 _STEPS[list(b"{[")] = 1
 _STEPS[list(b"}]")] = -1
@@ -391,8 +392,8 @@ def _refuse_depth(file: Characters, block: bytes, line: int | None) -> None:
 
 
 def _depth(block: bytes) -> int:
-    steps = _STEPS[np.frombuffer(block, np.uint8)]
-    return int(np.cumsum(steps[steps != 0], dtype=np.int64).max(initial=0))
+    brackets = np.frombuffer(block.translate(None, _NO_BRACKETS), np.uint8)
+    return int(np.cumsum(_STEPS[brackets], dtype=np.int64).max(initial=0))
 
 
 def _is_json(text: bytes) -> bool:

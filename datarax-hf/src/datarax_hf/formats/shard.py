@@ -89,7 +89,7 @@ def check_head(name: str, origin: Origin) -> int:
 
 def count_nulls(values: Any) -> int:
     """Return the nulls of an array and of everything within it."""
-    total = int(values.null_count)
+    total: int = values.null_count
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):
         return count_nulls(values.storage)

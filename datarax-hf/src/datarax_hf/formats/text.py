@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from datarax.errors import NotSupportedError, listing
@@ -19,6 +20,7 @@ OPTIONS: dict[str, Any] = {
     "keep_linebreaks": False,
     "sample_by": "line",
 }
+_NEWLINE = ord("\n")
 SAMPLES = ("line", "paragraph", "document")
 
 
@@ -45,32 +47,40 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         else:
             samples = _wholes(file, paragraphs=options["sample_by"] == "paragraph")
         for values in samples:
-            yield pa.table({column: pa.array(values, pa.string())})
+            yield pa.Table.from_arrays([values], names=[column])
 
 
-def _lines(file: Characters, *, keep: bool) -> Iterator[list[str]]:
+def _lines(file: Characters, *, keep: bool) -> Iterator[pa.Array]:
     for block, _ in file.blocks():
-        *lines, last = _unix(block).split("\n")
+        signs = np.frombuffer(_unix(block), np.uint8)
+        ends = np.flatnonzero(signs == _NEWLINE)
         if keep:
-            lines = [f"{line}\n" for line in lines]
-        yield [*lines, last] if last else lines
+            offsets = np.concatenate([[0], ends + 1])
+        else:
+            offsets = np.concatenate([[0], ends - np.arange(len(ends))])
+            signs = signs[signs != _NEWLINE]
+        if offsets[-1] < len(signs):  # the last line of the file, which does not end
+            offsets = np.append(offsets, len(signs))
+        yield pa.StringArray.from_buffers(
+            len(offsets) - 1, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(signs)
+        )
 
 
-def _wholes(file: Characters, *, paragraphs: bool) -> Iterator[list[str]]:
+def _wholes(file: Characters, *, paragraphs: bool) -> Iterator[pa.Array]:
     """Yield paragraphs, which empty lines divide, or the whole file."""
     rest = ""
     for block, _ in file.blocks():
-        rest += _unix(block)
+        rest += _unix(block).decode()
         if paragraphs:
             *whole, rest = rest.split("\n\n")
-            yield [paragraph for paragraph in whole if paragraph]
+            yield pa.array([paragraph for paragraph in whole if paragraph], pa.string())
         if len(rest) > LARGEST_LINE:
             raise file.origin.damaged(
                 file.name, f"has a record of more than {LARGEST_LINE:,} characters"
             )
     if rest:
-        yield [rest]
+        yield pa.array([rest], pa.string())
 
 
-def _unix(block: bytes) -> str:
-    return block.decode().replace("\r\n", "\n").replace("\r", "\n")
+def _unix(block: bytes) -> bytes:
+    return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in block else block
