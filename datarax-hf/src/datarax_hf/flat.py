@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError
 from datarax.progress import Progress
-from datarax_hf.columns import Column, ImageColumn
+from datarax_hf.columns import Column
 from datarax_hf.derived import Derived, Hold
 from datarax_hf.shards import Shards
 
@@ -269,13 +269,17 @@ def _file_name(column: Column, part: Part, shards: Shards) -> str:
     """Return a name for a column of a part: a readable piece of it, and a hash of the rest."""
     told = [
         type(column).__name__,
-        column.name,
         str(column.field.dtype),
         column.field.shape,
-        repr(column.decoder) if isinstance(column, ImageColumn) else None,
+        [repr(getattr(column, option.name)) for option in fields(column) if _matters(option)],
         [shards.number_within(part.groups.start), len(part.groups)],
         part.records,
         VERSION,
     ]
     digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:20]
     return f"{_SLUG.sub('-', column.name)[:40]}-{digest}.npy"
+
+
+def _matters(option: Field[Any]) -> bool:
+    """Return whether the values of a column depend on one of its attributes."""
+    return option.compare and option.name != "field"
