@@ -12,11 +12,13 @@ from dataclasses import replace
 from datarax.errors import listing
 from datarax.registry import DatasetInfo, SplitInfo
 from datarax.sources import Field
+from datarax_hf.card import CARD
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import fields_from
 from datarax_hf.locate import look
 from datarax_hf.plan import Contents, Plan, make_plan
 from datarax_hf.reader import open_reader
+from datarax_hf.readme import citation_in, description_in
 from datarax_hf.shards import count_records
 
 
@@ -30,14 +32,15 @@ def inspect(uri: str, config: HFSourceConfig) -> DatasetInfo:
     """
     contents = look(config)
     card, snapshot, layout = contents.card, contents.snapshot, contents.layout
+    readme = _readme(contents)
     info = DatasetInfo(
         uri=uri,
         splits={},
         fields={},
         revision=snapshot.commit or None,
         licence=card.text("license"),
-        citation=card.text("citation"),
-        description=card.text("pretty_name"),
+        citation=card.text("citation") or citation_in(readme),
+        description=card.text("description") or description_in(readme) or card.text("pretty_name"),
         configs=tuple(layout.configs),
         notes=contents.notes,
     )
@@ -47,11 +50,19 @@ def inspect(uri: str, config: HFSourceConfig) -> DatasetInfo:
     return _of_config(info, contents, config)
 
 
+def _readme(contents: Contents) -> str:
+    """Return the card's whole text where it is on this machine; else an empty one."""
+    if not contents.snapshot.has(CARD):
+        return ""
+    return contents.snapshot.path(CARD).read_text(encoding="utf-8", errors="replace")
+
+
 def _of_config(info: DatasetInfo, contents: Contents, config: HFSourceConfig) -> DatasetInfo:
     snapshot = contents.snapshot
     plan = make_plan(contents, config)
     files = contents.splits(plan.config)
     splits = {split: _split(plan, split, names) for split, names in files.items()}
+    counted = {name: split.records for name, split in splits.items() if split.records is not None}
     here = not plan.lacking()
     fields, records = _stored(plan, config) if here else _promised(plan, splits)
     sizes = [field.nbytes for field in fields.values()]
@@ -65,7 +76,7 @@ def _of_config(info: DatasetInfo, contents: Contents, config: HFSourceConfig) ->
         bytes=sum(known) * records if whole and records is not None else None,
         local=here,
         files={name: snapshot.has(name) for names in files.values() for name in names},
-        notes=(*info.notes, *_disagreements(contents, plan.config, splits)),
+        notes=(*info.notes, *contents.card.miscounts(plan.config, counted)),
     )
 
 
@@ -102,14 +113,3 @@ def _split(plan: Plan, split: str, names: tuple[str, ...]) -> SplitInfo:
     if names and all(snapshot.has(name) for name in names):
         return SplitInfo(split, count_records(names, contents.origin, plan.settings), size)
     return SplitInfo(split, contents.card.records(plan.config).get(split), size)
-
-
-def _disagreements(contents: Contents, config: str, splits: Mapping[str, SplitInfo]) -> list[str]:
-    """Return notes on splits of which the files and the card say different numbers of records."""
-    promised = contents.card.records(config)
-    return [
-        f"the card says {promised[name]} records of {name!r}, its files hold {split.records}; "
-        "the files are right"
-        for name, split in splits.items()
-        if split.records is not None and promised.get(name, split.records) != split.records
-    ]

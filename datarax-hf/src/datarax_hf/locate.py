@@ -30,6 +30,9 @@ from datarax_hf.remedy import cache_miss, fetch_command, what_is_wrong
 if TYPE_CHECKING:
     from datarax_hf.hub import Hub
 
+SIZES_OF = 10_000
+"""Files of a dataset that the Hub is asked the sizes of, at most, where nothing is to be loaded."""
+
 
 def locate(config: HFSourceConfig) -> Plan:
     """Return the files that `config` asks for, all of them on this machine.
@@ -88,7 +91,18 @@ def look(config: HFSourceConfig) -> Contents:
         return next((contents for contents in held if _is_whole(contents, config)), held[0])
     from datarax_hf.hub import Hub
 
-    return _listed(Hub(config), config)
+    spare = _spare(config)
+    try:
+        hub = Hub(config, brief=spare is not None)
+        contents = _listed(hub, config)
+        if len(contents.snapshot.files) > SIZES_OF:
+            return contents
+        return replace(contents, snapshot=hub.listed(contents.snapshot))
+    except HubConnectionError as error:
+        if spare is None:
+            raise
+        note = f"{error} The cached commit {spare.snapshot.commit} is told of instead."
+        return replace(spare.contents, notes=(*spare.contents.notes, note))
 
 
 def _cached(config: HFSourceConfig) -> Plan:

@@ -1,0 +1,173 @@
+"""`inspect`: what card, README, listing and files say of a dataset before it is loaded."""
+
+from __future__ import annotations
+
+import pytest
+
+from datarax.errors import UnknownSplitError
+from datarax.registry.loading import inspect
+from datarax_hf import HubConnectionError
+from datarax_hf.readme import citation_in, description_in
+
+README = """---
+license:
+- cc-by-4.0
+- other
+pretty_name: Hand-written digits
+dataset_info:
+  features:
+  - {name: image, dtype: image}
+  - {name: label, dtype: {class_label: {names: {'0': zero, '1': one}}}}
+  splits: [{name: train, num_examples: 5}, {name: test, num_examples: 2}]
+---
+# Dataset Card for digits
+
+<!-- not this -->
+## Table of Contents
+- [Summary](#summary)
+
+## Dataset Description
+
+- **Homepage:** http://example.org
+- **Repository:** [more](http://example.org)
+
+### Dataset Summary
+
+Digits, written by
+hand in `1998`.
+
+The second paragraph.
+
+### Citation Information
+
+```
+@article{digits,
+  title={Digits {by} hand},
+}
+```
+"""
+TRAIN = "data/train-00000-of-00001.parquet"
+TEST = "data/test-00000-of-00001.parquet"
+
+
+@pytest.fixture
+def digits(hub, make):
+    """Publish a/digits, and return its commit and the bytes of its files."""
+    files = {TRAIN: make.digits(5)[2], TEST: make.digits(2)[2]}
+    return hub.publish("a/digits", {"README.md": README, **files}), files
+
+
+def test_it_tells_all_that_the_hub_knows_and_downloads_no_data(digits, hub):
+    """Licence, citation, description, revision, classes, records, and the bytes of each split."""
+    commit, files = digits
+    info = inspect("hf:a/digits")
+    assert info.licence == "cc-by-4.0, other"
+    assert info.description == "Digits, written by hand in `1998`."
+    assert info.citation == "@article{digits,\n  title={Digits {by} hand},\n}"
+    assert info.revision == commit
+    assert info.records == 5
+    assert info.fields["label"].class_names == ("zero", "one")
+    assert {split.name: (split.records, split.bytes) for split in info.splits.values()} == {
+        "train": (5, len(files[TRAIN])),
+        "test": (2, len(files[TEST])),
+    }
+    assert info.files == {TRAIN: False, TEST: False}
+    assert info.local is False
+    assert hub.downloads() == []
+
+
+def test_several_splits_are_told_as_load_would_read_them(digits):
+    """A sum and a slice."""
+    assert inspect("hf:a/digits", split="train+test").records == 7
+    assert inspect("hf:a/digits", split="train[:2]+test[1:]").records == 3
+    with pytest.raises(UnknownSplitError, match="'train', 'test'"):
+        inspect("hf:a/digits", split="validation")
+
+
+def test_what_is_local_is_told_from_the_files(digits, open_reader, hub):
+    """Offline the answer is the same, with what the files know."""
+    open_reader("a/digits", split="train+test")
+    online, offline = (
+        inspect("hf:a/digits", split="train+test", local_files_only=only) for only in (False, True)
+    )
+    assert online.local
+    assert online.fields["image"].shape == (6, 5)
+    assert online.plan == offline.plan
+    assert (online.licence, online.citation, online.splits, online.files, online.revision) == (
+        offline.licence,
+        offline.citation,
+        offline.splits,
+        offline.files,
+        offline.revision,
+    )
+
+
+def test_a_busy_hub_is_no_obstacle_where_the_cache_knows(digits, open_reader, hub):
+    """What is told then is of the cached commit, and says so."""
+    hub.failing = 503
+    with pytest.raises(HubConnectionError, match="503"):
+        inspect("hf:a/digits")
+    hub.failing = None
+    open_reader("a/digits")
+    hub.failing = 503
+    info = inspect("hf:a/digits")
+    assert info.records == 5
+    assert any("HTTP 503" in note and digits[0] in note for note in info.notes)
+
+
+def test_the_card_speaks_before_the_text(hub, make):
+    """`description` and `citation` in the YAML; with no text at all the pretty name."""
+    data = make.parquet({"x": [1]})
+    card = (
+        "---\ndescription: said here\ncitation: cited here\n---\n# x\nnot this\n@misc{no, a={b}}\n"
+    )
+    hub.publish("a/b", {"README.md": card, "train.parquet": data})
+    info = inspect("hf:a/b")
+    assert (info.description, info.citation) == ("said here", "cited here")
+    hub.publish("a/c", {"README.md": "---\npretty_name: C\n---\n", "train.parquet": data})
+    assert inspect("hf:a/c").description == "C"
+    hub.publish("a/d", {"train.parquet": data})
+    assert inspect("hf:a/d").description is None
+
+
+def test_a_folder_of_this_machine_is_told_of_too(tmp_path, make):
+    """Everything of it is local."""
+    (tmp_path / "README.md").write_text(README)
+    (tmp_path / "data").mkdir()
+    (tmp_path / TRAIN).write_bytes(make.digits(5)[2])
+    info = inspect(f"hf:{tmp_path}", split="train")
+    assert info.licence == "cc-by-4.0, other"
+    assert info.local
+    assert info.revision is None
+
+
+@pytest.mark.parametrize(
+    ("text", "description"),
+    [
+        ("", None),
+        ("# Title only\n", None),
+        ("Just prose.\n", "Just prose."),
+        ("# T\n\n[More Information Needed]\n\nThen this.", "Then this."),
+        ("# T\n\n| a | b |\n|---|---|\n\n- a list\n\n> quoted\n\nProse.", "Prose."),
+        ("# T\n```python\ncode()\n```\nAfter code.", "After code."),
+        ("# T\nFirst.\n## Overview\nThe overview.", "The overview."),
+        ("x " * 2000, ("x " * 2000).strip()[:999].rstrip() + "…"),
+        ("---\na: b\n", "a: b"),
+    ],
+)
+def test_descriptions_are_found_as_people_write_them(text, description):
+    """The first prose under a fitting heading; never a table, a list or a placeholder."""
+    assert description_in(text) == description
+
+
+@pytest.mark.parametrize(
+    ("text", "citation"),
+    [
+        ("none at all, mail a@b.org", None),
+        ("@misc{open, title={never closed", None),
+        ("@misc{a, b={c}}\ntext\n  @book{d}\n", "@misc{a, b={c}}\n\n@book{d}"),
+    ],
+)
+def test_citations_are_whole_entries(text, citation):
+    """Braces are counted; what is never closed is none."""
+    assert citation_in(text) == citation
