@@ -1,6 +1,9 @@
 """The contract holds on the correct source, and fails on each that is broken on purpose."""
 
 import importlib
+import itertools
+import os
+from pathlib import Path
 
 import pytest
 
@@ -20,8 +23,19 @@ FAMILIES = (
     "streaming",
     "traced",
 )
+FAMILY = {}
 for family in FAMILIES:
+    known = len(MUTANTS)
     importlib.import_module(f"mutants.{family}")
+    FAMILY |= dict.fromkeys((mutant.name for mutant in MUTANTS[known:]), family)
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "mutants.md"
+HEAD = """# Sources broken on purpose
+
+On each of these the [contract](contract.md) fails, in the test, or the case of it, that names the
+promise that is broken. They are in `datarax-core/mutants`; `DATARAX_WRITE_MATRIX=1 pytest
+datarax-core/mutants -k docs` makes this page.
+"""
 
 NOT_BROKEN = {
     "test_the_matrix_is_as_pinned_and_every_test_in_it_was_collected": (
@@ -81,3 +95,22 @@ def test_the_case_that_a_mutant_breaks_was_collected(request):
     }
     narrowed = request.config.option.keyword or any("::" in arg for arg in request.config.args)
     assert narrowed or collected == {mutant.name for mutant in MUTANTS}
+
+
+def test_the_docs_list_every_mutant_and_the_promise_that_it_breaks():
+    lines = [HEAD, f"There are {len(MUTANTS)}.", ""]
+    for family, mutants in itertools.groupby(MUTANTS, key=lambda mutant: FAMILY[mutant.name]):
+        lines += [
+            f"## {family.capitalize()}",
+            "",
+            "| mutant | the promise it breaks |",
+            "|---|---|",
+        ]
+        for mutant in mutants:
+            promise = mutant.promise.removeprefix("test_").replace("_", " ").replace("[", " [")
+            lines.append(f"| **{mutant.name}**. {mutant.how} | {promise} |")
+        lines.append("")
+    text = "\n".join(lines)
+    if os.environ.get("DATARAX_WRITE_MATRIX"):
+        PAGE.write_text(text, "utf-8")
+    assert PAGE.read_text("utf-8") == text

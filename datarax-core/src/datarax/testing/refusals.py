@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -50,8 +50,7 @@ def kept_or_refused(test: Test, needed: Callable[[Mapping[str, Any]], Capability
         else:
             refuse(capability, self.known, fixtures.get("mode", ""))
 
-    found: Any = kept
-    return found
+    return cast("Test", kept)
 
 
 def refuse(capability: Capability, dataset: KnownDataset, mode: str = "") -> None:
