@@ -20,6 +20,7 @@ from datarax.errors import (
 )
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import MEDIA, fields_from, modern
+from datarax_hf.structs import flat_features
 
 
 @pytest.fixture
@@ -399,3 +400,121 @@ def test_views_and_nested_dictionaries_are_read_as_plain_ones(read):
     assert column(reader, "d") == [["x"], ["y", "x"]]
     assert column(reader, "s") == ["p", "q"]
     assert reader.fields["s"].ragged == "text"
+
+
+# Structs as fields of their own
+
+ANSWERS = pa.struct(
+    [
+        ("text", pa.list_(pa.string())),
+        ("start", pa.list_(pa.int32())),
+        ("at", pa.struct([("x", pa.float32()), ("y", pa.float32())])),
+    ]
+)
+ROWS = [
+    {"text": ["a"], "start": [1, 2], "at": {"x": 0.5, "y": 1.5}},
+    {"text": [], "start": [3], "at": {"x": 2.5, "y": None}},
+]
+
+
+def answers(make):
+    columns = {
+        "id": [7, 8],
+        "a": pa.array(ROWS, ANSWERS),
+        "image": [make.png(np.eye(2, dtype="u1"))] * 2,
+    }
+    number = make.value("float32")
+    features = {
+        "id": make.value("int64"),
+        "a": {
+            "text": listed(make.value("string")),
+            "start": listed(make.value("int32")),
+            "at": {"x": number, "y": number},
+        },
+        "image": make.IMAGE_FEATURE,
+    }
+    return columns, features
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_flatten_makes_a_field_of_each_part_of_a_struct(read, make, known):
+    """Numbers within are arrays, lists can be padded, images stay whole."""
+    columns, features = answers(make)
+    types = {"image": make.IMAGE}
+    reader = read(columns, features if known else None, {"flatten": True}, types=types)
+    fields = reader.fields
+    assert list(fields) == ["id", "a.text", "a.start", "a.at.x", "a.at.y", "image"]
+    assert fields["a.at.x"].shape == ()
+    assert fields["a.start"].ragged == "sequence"
+    assert fields["a.at.y"].reason.startswith("1 of its values are null")
+    assert fields["image"].shape == (2, 2)
+    assert column(reader, "a.at.x").tolist() == [0.5, 2.5]
+    first = reader[0]
+    assert (first["a.text"], first["a.start"].tolist(), first["a.at.y"]) == (["a"], [1, 2], 1.5)
+    if known:
+        promised = fields_from(flat_features(features, flatten=True))
+        assert list(promised) == list(fields)
+        assert promised["a.start"] == fields["a.start"]
+    whole = read(columns, features if known else None, types=types)
+    assert whole[0]["a"] == ROWS[0]
+
+
+def test_a_part_of_a_struct_that_is_null_is_null(read):
+    """And is counted, in parquet and in files that are parsed."""
+    kind = pa.struct([("x", pa.int8())])
+    reader = read({"s": pa.array([{"x": 1}, None, {"x": None}], kind)}, config={"flatten": True})
+    assert column(reader, "s.x") == [1, None, None]
+    assert reader.fields["s.x"].reason.startswith("2 of its values are null")
+
+
+def test_translations_are_flattened_to_their_languages(read):
+    """As `datasets` flattens them."""
+    pair = {"languages": ["en", "de"], "_type": "Translation"}
+    several = {"languages": ["de"], "num_languages": 1, "_type": "TranslationVariableLanguages"}
+    columns = {
+        "t": [{"de": "ja", "en": "yes"}],
+        "v": [{"language": ["de"], "translation": ["ja"]}],
+    }
+    features = {"t": pair, "v": several}
+    reader = read(columns, features, {"flatten": True})
+    assert reader[0] == {
+        "t.de": "ja",
+        "t.en": "yes",
+        "v.language": ["de"],
+        "v.translation": ["ja"],
+    }
+    assert dict(reader.fields).keys() == flat_features(features, flatten=True).keys()
+
+
+def test_only_the_parts_that_are_asked_for_are_read(write, make):
+    """Flattened fields are named in every option, and come in every mode."""
+    columns, features = answers(make)
+    folder = write(columns, features, types={"image": make.IMAGE})
+    chosen = ("a.start", "a.at.y")
+    for mode in ("eager", "lazy", "streaming"):
+        with datarax.load(
+            f"hf:{folder}",
+            mode=mode,
+            flatten=True,
+            include_keys=chosen,
+            pad={"a.start": 2},
+            fill_nulls={"a.at.y": 0.0},
+        ) as source:
+            batch = next(iter(source.batches(2)))
+            assert batch["a.start"].tolist() == [[1, 2], [3, 0]]
+            assert batch["a.at.y"].tolist() == [1.5, 0.0]
+            assert set(batch) == {"a.start", "a.start_length", "a.at.y"}
+
+
+@pytest.mark.parametrize("mode", ["lazy", "streaming"])
+def test_structs_of_files_that_are_parsed_are_flattened_too(tmp_path, mode):
+    lines = [{"s": {"x": 1, "t": "a"}}, {"s": {"x": 2, "t": "b"}}]
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    with datarax.load(f"hf:{tmp_path}", mode=mode, flatten=True) as source:
+        batch = next(iter(source.batches(2)))
+        assert {name: values.tolist() for name, values in batch.items()} == {"s.x": [1, 2]}
+
+
+def test_flatten_is_true_or_false():
+    with pytest.raises(TypeError, match="flatten is True or False"):
+        HFSourceConfig(name="a/b", flatten="a")

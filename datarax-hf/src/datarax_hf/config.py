@@ -30,6 +30,7 @@ class HFSourceConfig(SourceConfig):
         token: An access token; None is the one huggingface_hub finds, False is none.
         image_mode: Convert images to this mode: "L", "LA", "RGB" or "RGBA".
         image_size: Resize images to (height, width), bilinear with antialiasing.
+        flatten: Whether the parts of structs are columns of their own, named "struct.part".
         fill_nulls: The numbers that stand for nulls, by column: a column of numbers is an array
             only where none of them is null.
         derived_dir: The folder of files made from the Hub's, such as flat layouts for random
@@ -52,6 +53,7 @@ class HFSourceConfig(SourceConfig):
     token: str | bool | None = field(default=None, repr=False)
     image_mode: str | None = None
     image_size: tuple[int, int] | None = None
+    flatten: bool = False
     fill_nulls: Mapping[str, bool | int | float] | None = None
     derived_dir: str | os.PathLike[str] | None = None
     derived_limit: int | None = None
@@ -89,6 +91,8 @@ class HFSourceConfig(SourceConfig):
             object.__setattr__(self, "derived_limit", _bytes("derived_limit", self.derived_limit))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", _size(self.image_size))
+        if not isinstance(self.flatten, bool):
+            raise TypeError(f"flatten is True or False, got {self.flatten!r}")
         if self.fill_nulls is not None:
             _check_fills(self.fill_nulls)
 

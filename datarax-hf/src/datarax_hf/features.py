@@ -162,7 +162,7 @@ def plain_type(stored: pa.DataType) -> pa.DataType:
 
 def _kind(stored: pa.DataType, feature: Any, *, declared: bool) -> Kind:
     feature_type = type_of(feature)
-    looks = pa.types.is_struct(stored) and {part.name for part in stored} == _IMAGE_STORAGE
+    looks = is_bytes_and_path(stored)
     image = feature_type == "Image"
     if (image and _holds_bytes(stored)) or (looks and not declared):
         mode = feature.get("mode") if image else None
@@ -336,6 +336,11 @@ def _innermost(feature: Any) -> Any:
     while type_of(feature) in _LISTS:
         feature = feature.get("feature")
     return feature
+
+
+def is_bytes_and_path(stored: pa.DataType) -> bool:
+    """Return whether a type is what images and other media are stored as."""
+    return pa.types.is_struct(stored) and {part.name for part in stored} == _IMAGE_STORAGE
 
 
 def is_list(stored: pa.DataType) -> bool:

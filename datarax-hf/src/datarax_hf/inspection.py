@@ -20,6 +20,7 @@ from datarax_hf.plan import Contents, Plan, make_plan
 from datarax_hf.reader import open_reader
 from datarax_hf.readme import citation_in, description_in
 from datarax_hf.shards import count_records
+from datarax_hf.structs import flat_features
 
 
 def inspect(uri: str, config: HFSourceConfig) -> DatasetInfo:
@@ -93,7 +94,8 @@ def _promised(
     plan: Plan, splits: Mapping[str, SplitInfo]
 ) -> tuple[Mapping[str, Field], int | None]:
     """Return the fields and the number of records that the card promises."""
-    features = plan.contents.card.features(plan.config)
+    declared = plan.contents.card.features(plan.config)
+    features = flat_features(declared, flatten=plan.settings.flatten)
     fields = fields_from(features) if features is not None else {}
     records = 0
     for term in plan.terms:

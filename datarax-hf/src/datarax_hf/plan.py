@@ -7,7 +7,7 @@ of the files this machine lacks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from datarax.errors import UnknownConfigError, UnknownSplitError, listing
@@ -189,7 +189,7 @@ def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
     for names in files.values():
         for name in names:
             check_path(name, dataset=uri)
-    settings = contents.settings(chosen, Derived.of(config))
+    settings = replace(contents.settings(chosen, Derived.of(config)), flatten=config.flatten)
     return Plan(contents, chosen, terms, files, contents.notes, settings)
 
 

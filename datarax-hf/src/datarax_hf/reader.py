@@ -45,6 +45,7 @@ from datarax_hf.images import ImageDecoder, ImageForm, is_image
 from datarax_hf.plan import Plan
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
+from datarax_hf.structs import flat_features
 
 HELD_BYTES = 48 * 2**20
 """Bytes of decoded row groups that stay in memory."""
@@ -76,6 +77,12 @@ def lay_out(reader: Any, names: Sequence[str]) -> None:
     files.lay_out(names)
 
 
+def records_of(reader: Any, names: Sequence[str]) -> int:
+    """Return how many records some of the files hold of what `open_reader` returned."""
+    files = reader.files if isinstance(reader, _Split) else reader
+    return int(files.records_of(names))
+
+
 def open_files(plan: Plan, config: HFSourceConfig) -> HFReader:
     """Return the reader of all files of all terms, so that one set of fields holds for them.
 
@@ -96,7 +103,8 @@ def open_files(plan: Plan, config: HFSourceConfig) -> HFReader:
         spans.append((offset + start, offset + stop))
     return HFReader(
         shards,
-        features=shards.features or plan.contents.card.features(plan.config),
+        features=shards.features
+        or flat_features(plan.contents.card.features(plan.config), flatten=config.flatten),
         decoder=ImageDecoder(config.image_mode, config.image_size),
         wanted=None if config.include_keys is None else set(config.include_keys),
         unwanted=config.exclude_keys or (),
@@ -182,6 +190,10 @@ class HFReader(ColumnarReader):
     def read_into(self, indices: Indices, out: Mapping[str, NDArray[Any]], /) -> None:
         """Fill `out` as `BufferReader` says."""
         self._fill(np.asarray(indices, np.int64), out)
+
+    def records_of(self, names: Sequence[str]) -> int:
+        """Return how many records some of the files hold."""
+        return self._shards.records_of(names)
 
     def lay_out(self, names: Sequence[str]) -> None:
         """Lay out those of the columns that can be, for reading in any order.

@@ -21,6 +21,7 @@ from datarax_hf.formats.open import open_shards
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard
 from datarax_hf.remedy import Origin
+from datarax_hf.structs import FlatShard
 
 
 def count_records(names: Sequence[str], origin: Origin, settings: Settings | None = None) -> int:
@@ -45,7 +46,11 @@ class Shards:
         self, names: Sequence[str], origin: Origin, settings: Settings | None = None
     ) -> None:
         self.origin = origin
-        self._shards = tuple(open_shards(names, origin, settings or Settings()))
+        settings = settings or Settings()
+        shards = open_shards(names, origin, settings)
+        if settings.flatten:
+            shards = [FlatShard(shard, settings.features) for shard in shards]
+        self._shards = tuple(shards)
         self._check_names()
         self.features: Features | None = self._features()
         self.schema: pa.Schema = self._schema()

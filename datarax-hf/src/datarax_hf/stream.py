@@ -60,6 +60,7 @@ def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> StreamRea
             names,
             files,
             features=plan.settings.features,
+            flatten=config.flatten,
             decoder=decoder,
             fill_nulls=fill_nulls,
             identity=identity,

@@ -23,6 +23,7 @@ from datarax_hf.images import ImageDecoder
 from datarax_hf.stream_columns import check_same_columns, converted, stream_columns
 from datarax_hf.stream_files import Opening, StreamFiles
 from datarax_hf.stream_footers import Footer, Footers
+from datarax_hf.structs import column_at, column_paths, flat_features, flat_schema
 
 PIECE_ROWS = 1024
 RUN_BYTES = 2 * 2**20
@@ -41,6 +42,7 @@ class ParquetStream:
         names: The files.
         files: Where they are read.
         features: What the columns mean, where the first file does not say.
+        flatten: Whether the parts of structs are columns of their own.
         decoder: How images become arrays.
         fill_nulls: The numbers that stand for nulls, by column.
         identity: What a saved state says of the records.
@@ -55,6 +57,7 @@ class ParquetStream:
         files: StreamFiles,
         *,
         features: Features | None,
+        flatten: bool,
         decoder: ImageDecoder,
         fill_nulls: Mapping[str, Any],
         identity: Mapping[str, str],
@@ -69,8 +72,14 @@ class ParquetStream:
         for number in range(1, len(self._names)):
             if self._footers.is_known(number):
                 self._check_same(number)
+        meant = own or features
+        self._paths = column_paths(self._schema, meant, flatten=flatten)
         self._columns = stream_columns(
-            self._schema, own or features, decoder, self._footers.nulls, fill_nulls
+            flat_schema(self._schema, self._paths),
+            flat_features(meant, flatten=flatten),
+            decoder,
+            self._footers.nulls,
+            fill_nulls,
         )
 
     @property
@@ -134,8 +143,9 @@ class ParquetStream:
             )
 
     def _converted(self, batch: pa.RecordBatch, names: Sequence[str], where: str) -> Columns:
+        table = pa.Table.from_batches([batch])
         return {
-            name: converted(self._columns[name], pa.chunked_array([batch.column(name)]), where)
+            name: converted(self._columns[name], column_at(table, self._paths[name]), where)
             for name in names
         }
 

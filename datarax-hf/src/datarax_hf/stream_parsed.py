@@ -32,6 +32,7 @@ from datarax_hf.images import ImageDecoder
 from datarax_hf.remedy import Origin
 from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import StreamFiles
+from datarax_hf.structs import Paths, column_at, column_paths, flat_features, flat_schema
 
 PIECE_ROWS = 1024
 KINDS = ("json", "csv", "text", "arrow")
@@ -80,8 +81,13 @@ class ParsedStream:
                 name: {"_type": "Json"} if name in self._guess.texts else None
                 for name in first.column_names
             }
+        self._paths = column_paths(first.schema, features, flatten=settings.flatten)
         self._columns = stream_columns(
-            first.schema, features, decoder, lambda column: _nulls(first, column), fill_nulls
+            flat_schema(first.schema, self._paths),
+            flat_features(features, flatten=settings.flatten),
+            decoder,
+            lambda column: _nulls(first, self._paths, column),
+            fill_nulls,
         )
 
     @property
@@ -108,7 +114,9 @@ class ParsedStream:
                 where = f"hf:{self._files.origin.dataset}: file {name!r}, records from {place} on"
                 piece = table.slice(start, PIECE_ROWS)
                 yield {
-                    column: converted(self._columns[column], piece.column(column), where)
+                    column: converted(
+                        self._columns[column], column_at(piece, self._paths[column]), where
+                    )
                     for column in names
                 }
 
@@ -218,12 +226,12 @@ def _batches(name: str, origin: Origin, settings: Settings, guess: Guess) -> Ite
                 yield pa.Table.from_batches([batch])
 
 
-def _nulls(table: pa.Table, column: str) -> int:
+def _nulls(table: pa.Table, paths: Paths, column: str) -> int:
     """Return the nulls of a column, or of a part of a struct as "image.bytes"."""
-    name, _, part = column.partition(".")
-    if column in table.column_names:
-        return count_nulls(table.column(column))
-    values = table.column(name).combine_chunks()
-    if not part or not pa.types.is_struct(values.type) or values.type.get_field_index(part) < 0:
+    if column in paths:
+        return count_nulls(column_at(table, paths[column]))
+    name, _, part = column.rpartition(".")
+    values = column_at(table, paths[name])
+    if not pa.types.is_struct(values.type) or values.type.get_field_index(part) < 0:
         return int(values.null_count)
-    return int(values.flatten()[values.type.get_field_index(part)].null_count)
+    return int(column_at(table, (*paths[name], part)).null_count)

@@ -23,6 +23,7 @@ class Settings:
         described: Whether the records of an image folder are those of its metadata files.
         derived: Where parsed files are kept; None is a folder that goes with the process.
         texts: The columns of JSON files that are kept as JSON text, whatever they look like.
+        flatten: Whether the parts of structs are columns of their own.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Settings:
     described: bool = False
     derived: Derived | None = None
     texts: frozenset[str] = frozenset()
+    flatten: bool = False
 
     def given(
         self, known: Mapping[str, Any], declined: Collection[str], what: str
