@@ -394,3 +394,20 @@ def test_splits_of_two_formats_are_one_dataset(read):
         (3, "c"),
         (2, "b"),
     ]
+
+
+def test_what_a_card_says_wrongly_is_warned_of_once(write):
+    """The files are trusted: their records are counted, and names speak where YAML does not."""
+    files = {"train.csv": "x\n1\n2\n", "test.csv": "x\n1\n"}
+    counts = (
+        "dataset_info: {splits: [{name: train, num_examples: 9}, {name: test, num_examples: 9}]}\n"
+    )
+    uri = f"hf:{write({**files, 'README.md': card(counts)})}"
+    with pytest.warns(UserWarning, match="says 9 records of 'train', its files hold 2") as told:
+        assert len(datarax.load(uri, split="train[:1]")) == 1
+    assert len(told) == 1
+    write({"README.md": "---\nconfigs:\n- [\n---\n"})
+    with pytest.warns(
+        UserWarning, match="README.md, line 3 cannot be read .*; configs and splits are"
+    ):
+        assert len(datarax.load(uri, split="test")) == 1

@@ -86,6 +86,21 @@ class Card:
                 counts[str(split.get("name"))] = split["num_examples"]
         return counts
 
+    def miscounts(self, config: str, found: Mapping[str, int]) -> list[str]:
+        """Return notes on splits of which the card says another number of records than was found.
+
+        Args:
+            config: The configuration.
+            found: The records of each split, as far as its files were counted.
+        """
+        promised = self.records(config)
+        return [
+            f"the card says {promised[split]} records of {split!r}, its files hold {count}; "
+            "the files are right"
+            for split, count in found.items()
+            if promised.get(split, count) != count
+        ]
+
     def features(self, config: str) -> dict[str, Any] | None:
         """Return the features of a configuration, in the form parquet metadata has them."""
         listed = self.info_of(config).get("features") or self.options(config).get("features")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.sources import ReaderSource
 from datarax_hf.locate import locate
-from datarax_hf.reader import lay_out, open_reader
+from datarax_hf.reader import lay_out, open_reader, records_of
 from datarax_hf.stream import open_stream
 
 if TYPE_CHECKING:
     from flax import nnx
 
+    from datarax.sources import Reader
     from datarax_hf.config import HFSourceConfig
+    from datarax_hf.plan import Plan
 
 
 class HFSource(LocalFilesOnlyMixin, ReaderSource):
@@ -50,9 +53,23 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
         reader = open_stream(plan, config) if streaming else open_reader(plan, config)
         try:
             super().__init__(config, reader, uri=f"hf:{dataset}", rngs=rngs, name=name)
+            for note in _notes(plan, None if streaming else reader):
+                warnings.warn(f"hf:{dataset}: {note}", stacklevel=2)
             if self.plan.mode == "lazy" and self.config.shuffle:
                 # Now, where a bar is seen and Ctrl-C is heard, not in the thread that stages.
                 lay_out(reader, tuple(self.reader.fields))
         except BaseException:
             reader.close()
             raise
+
+
+def _notes(plan: Plan, reader: Reader | None) -> list[str]:
+    """Return what is read otherwise than asked, or than the card says it is."""
+    contents = plan.contents
+    counted = (
+        {}
+        if reader is None
+        else {split: records_of(reader, names) for split, names in plan.files.items()}
+    )
+    miscounts = contents.card.miscounts(plan.config, counted)
+    return [*contents.snapshot.notes, *contents.card.notes, *miscounts]

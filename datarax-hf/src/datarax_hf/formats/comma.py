@@ -424,7 +424,8 @@ def _is_inexact(batch: pa.RecordBatch, wanted: dict[str, pa.DataType]) -> bool:
     but imports pandas where it is installed.
     """
     return any(
-        pa.types.is_float64(column.type)
+        len(values)
+        and pa.types.is_float64(column.type)
         and column.name not in wanted
         and (np.abs(np.frombuffer(values.buffers()[1], np.float64)) >= _INTEGERS).any()
         for column, values in zip(batch.schema, batch.columns, strict=True)
