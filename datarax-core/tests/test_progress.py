@@ -37,7 +37,7 @@ def test_nothing_is_drawn_where_there_is_no_terminal():
     assert stream.getvalue() == ""
 
 
-@pytest.mark.parametrize("word", ["0", "false", "off", ""])
+@pytest.mark.parametrize("word", ["0", "false", "no", "off", ""])
 def test_one_switch_turns_it_off(monkeypatch, word):
     monkeypatch.setenv("DATARAX_PROGRESS", word)
     terminal = Terminal()

@@ -12,6 +12,8 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
+from datarax.sources.config import environment_switch
+
 WIDTH = 30
 QUIET_SECONDS = 0.5
 PERIOD_SECONDS = 0.1
@@ -70,4 +72,4 @@ class Progress:
 
 
 def _switched_on() -> bool:
-    return os.environ.get("DATARAX_PROGRESS", "1").strip().lower() not in {"", "0", "false", "off"}
+    return "DATARAX_PROGRESS" not in os.environ or environment_switch("DATARAX_PROGRESS")

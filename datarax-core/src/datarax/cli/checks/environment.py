@@ -59,13 +59,15 @@ def _relevant() -> dict[str, list[Any]]:
     import importlib_metadata
     from packaging.utils import canonicalize_name
 
+    groups = {ENTRY_POINT_GROUP, POLICY_GROUP}
+    brings = [
+        distribution
+        for distribution in importlib_metadata.distributions()
+        if any(point.group in groups for point in distribution.entry_points)
+    ]
     found: dict[str, list[Any]] = {}
-    for distribution in importlib_metadata.distributions():
-        name = _name(distribution)
-        groups = {point.group for point in distribution.entry_points}
-        if not name or not (name == CORE or groups & {ENTRY_POINT_GROUP, POLICY_GROUP}):
-            continue
-        copies = found.setdefault(canonicalize_name(name), [])
+    for distribution in [*importlib_metadata.distributions(name=CORE), *brings]:
+        copies = found.setdefault(canonicalize_name(_name(distribution)), [])
         if _place(distribution) not in map(_place, copies):
             copies.append(distribution)
     return {name: found[name] for name in sorted(found, key=lambda name: (name != CORE, name))}

@@ -21,17 +21,16 @@ from datarax.registry.policy import POLICIES
 
 def check_sources() -> tuple[list[dict[str, Any]], list[Problem]]:
     """Return every source, as it is once imported, and what is wrong with it."""
-    shown, problems = [], []
+    told: dict[str, dict[str, Any]] = {}
+    problems = []
     for info in CATALOGUE.known():
-        tried: dict[str, Any] = {"imported": None, "seconds": None, "datasets": None}
+        told[info.scheme] = {"imported": None, "seconds": None, "datasets": None}
         if info.status in ("conflict", "incompatible"):
             problems.append(Problem.of(_about(info), str(info.detail)))
         elif info.status != "disabled" and info.distribution != "datarax-core":
-            tried, found = _tried(info)
+            told[info.scheme], found = _tried(info)
             problems += found
-        (now,) = (known for known in CATALOGUE.known() if known.scheme == info.scheme)
-        shown.append({**source_json(now), **tried})
-    return shown, problems
+    return [{**source_json(info), **told[info.scheme]} for info in CATALOGUE.known()], problems
 
 
 def check_policies() -> tuple[list[dict[str, Any]], list[Problem]]:

@@ -25,7 +25,7 @@ def check_switches() -> tuple[list[dict[str, Any]], list[Problem]]:
         name for name in os.environ if name.startswith("DATARAX_") and name not in SWITCHES
     )
     shown += [
-        {"name": name, "value": os.environ[name], "meaning": "not read by datarax-core"}
+        {"name": name, "value": os.environ[name], "meaning": "a plugin's own, or nothing's"}
         for name in own
     ]
     problems = [problem for name in ON_OR_OFF for problem in _unclear(name)]
