@@ -77,7 +77,7 @@ def test_a_class_has_its_name_beside_it():
         (np.zeros((0, 2)), []),
         (np.array([1.5], ml_dtypes.bfloat16), [1.5]),
         (np.array(["2024-01-02"], "M8[D]"), ["2024-01-02"]),
-        (np.datetime64("NaT"), "NaT"),
+        (np.datetime64("NaT", "s"), "NaT"),
         (dt.datetime(2024, 1, 2, 3, 4, tzinfo=dt.UTC), "2024-01-02T03:04:00+00:00"),
         (dt.timedelta(seconds=1), "0:00:01"),
         (decimal.Decimal("1.10"), "1.10"),
