@@ -15,7 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import datarax
-from datarax.errors import CorruptDataError, NotSupportedError, UnknownDatasetError
+from datarax.errors import (
+    CorruptDataError,
+    NotSupportedError,
+    UnknownDatasetError,
+    UnknownSplitError,
+)
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.locate import locate
 from datarax_hf.reader import open_reader
@@ -411,3 +416,58 @@ def test_what_a_card_says_wrongly_is_warned_of_once(write):
         UserWarning, match="README.md, line 3 cannot be read .*; configs and splits are"
     ):
         assert len(datarax.load(uri, split="test")) == 1
+
+
+AUDIO = """---
+configs:
+- config_name: words
+  data_files: words.csv
+  default: true
+- config_name: sounds
+  data_files: [{split: train, path: "sounds/*"}, {split: test, path: words.csv}]
+- config_name: only
+  data_files: "sounds/*"
+---
+"""
+
+
+def test_a_config_of_another_format_is_read_from_the_converted_branch(hub, make, open_reader):
+    """The others are read as they are; where a split is not read, that is said."""
+    hub.publish("a/b", {"README.md": AUDIO, "words.csv": "x\n1\n", "sounds/a.wav": "x"})
+    converted = {f"only/train/000{i}.parquet": make.parquet({"y": [i]}) for i in range(2)}
+    hub.publish("a/b", converted, "refs/convert/parquet")
+    assert records(open_reader("a/b")) == [{"x": 1}]
+    assert records(open_reader("a/b", config="only")) == [{"y": 0}, {"y": 1}]
+    with pytest.raises(
+        UnknownSplitError, match="'train' of the config 'sounds' has no files of a .*audio"
+    ):
+        open_reader("a/b", config="sounds", split="train")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "image"])
+def test_lazy_epochs_in_any_order_follow_the_files(write, make, kind):
+    """Also where columns were laid out before the files were changed."""
+
+    def files(shift):
+        values = [(7 * i + shift) % 100 for i in range(40)]
+        images = {
+            f"{i:02d}.png": make.png(np.full((2, 2), value, np.uint8))["bytes"]
+            for i, value in enumerate(values)
+        }
+        written = {
+            "csv": {"a.csv": "image\n" + "".join(f"{value}\n" for value in values)},
+            "jsonl": {"a.jsonl": lines([{"image": value} for value in values])},
+            "image": images,
+        }
+        return values, written[kind]
+
+    for shift in (0, 1):
+        values, written = files(shift)
+        with datarax.load(f"hf:{write(written)}", mode="lazy", shuffle=True) as source:
+            seen = [
+                int(np.asarray(b["image"]).reshape(10, -1)[i, 0])
+                for b in source.batches(10)
+                for i in range(10)
+            ]
+        assert sorted(seen) == sorted(values)
+        assert seen != values

@@ -25,6 +25,7 @@ _KEYWORDS = {
 _BREAK = r"[-._ 0-9]"
 _FOLDER_SHAPES = ("{word}", "{word}{edge}.*", ".*{edge}{word}", ".*{edge}{word}{edge}.*")
 _FILE_SHAPES = ("{word}{edge}.*", ".*{edge}{word}{edge}.*")
+_SPECIAL = re.compile(r"(?:^|/)(?:\.|__)")
 _NO_DATA = {
     "README.md",
     "config.json",
@@ -125,7 +126,9 @@ def is_plain(name: str, glob: str = "**") -> bool:
     Names that begin with a dot, folders that begin with two underscores and files that describe
     the dataset count only where the glob spells them.
     """
-    base = name.rsplit("/", 1)[-1]
+    base = name[name.rfind("/") + 1 :]
+    if base not in _NO_DATA and not _SPECIAL.search(name) and not _SPECIAL.search(glob):
+        return True
     return (
         (base not in _NO_DATA or base == glob.rsplit("/", 1)[-1])
         and _special(name.split("/"), ".") == _special(glob.split("/"), ".")

@@ -80,6 +80,13 @@ def _located(config: HFSourceConfig) -> Plan:
         note = f"{error} The cached commit {plan.snapshot.commit} is read instead."
         warnings.warn(f"hf:{config.name}: {note}", stacklevel=2)
         return replace(plan, notes=(*plan.notes, note))
+    except UnknownDatasetError as error:
+        if spare is None:
+            raise
+        raise type(error)(
+            f"{error}. The cache holds its commit {spare.snapshot.commit}, which "
+            "local_files_only=True reads"
+        ) from error.__cause__
 
 
 def look(config: HFSourceConfig) -> Contents:
@@ -185,7 +192,7 @@ def _cached_contents(config: HFSourceConfig) -> list[Contents]:
         found = f"The cache holds its revisions {listing(known)}." if known else ""
         raise cache_miss(dataset, asked, paths, config, found=found)
     held = [read_contents(snapshot, config.config) for snapshot in snapshots]
-    able = [contents for contents in held if contents.readable]
+    able = [contents for contents in held if contents.reads(config.config)]
     if able:
         return able
     converted = cached_snapshots(cache, config.name, CONVERTED) if asked == MAIN else []
@@ -203,7 +210,7 @@ def _listed(hub: Hub, config: HFSourceConfig) -> Contents:
     """Return what the Hub holds; only the card is downloaded."""
     snapshot = hub.look_up(config.name, config.revision or MAIN)
     contents = _with_card(hub, snapshot)
-    if contents.readable:
+    if contents.reads(config.config):
         return contents
     none = (
         f"hf:{config.name} holds, at revision {snapshot.revision!r}, {contents.unread()}; "

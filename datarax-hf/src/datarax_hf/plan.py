@@ -54,6 +54,16 @@ class Contents:
             files for splits in self.layout.configs.values() for files in splits.values()
         )
 
+    def reads(self, config: str | None) -> bool:
+        """Return whether a configuration, or the default one, has a file of a format that is read.
+
+        Where it does not exist, or must be named, that is for `make_plan` to say.
+        """
+        chosen = self.layout.default if config is None else config
+        if chosen is None or chosen not in self.layout.unread:
+            return self.readable
+        return any(self.layout.configs[chosen].values())
+
     def lacks_card(self) -> bool:
         """Return whether the card is listed, not on this machine, and may change the answer.
 
@@ -66,9 +76,10 @@ class Contents:
         folders = {name.rpartition("/")[0] for name in data}
         return len(folders) > 1 or any(kind_of(name) != "parquet" for name in data)
 
-    def unread(self) -> str:
+    def unread(self, config: str | None = None) -> str:
         """Return what was found in place of files of a format that is read, as a clause."""
-        kinds = sorted({kind for kinds in self.layout.unread.values() for kind in kinds})
+        found_in = self.layout.unread if config is None else {config}
+        kinds = sorted({kind for name in found_in for kind in self.layout.unread.get(name, ())})
         found = f", but {' and '.join(kinds)} files" if kinds else ""
         return f"no files of a format that is read{found}; read are {SUPPORTED}"
 
@@ -172,8 +183,12 @@ def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
             f"{uri}: the config {chosen!r} has {contents.unread()}; "
             f"its configs are {listing(contents.layout.configs)}"
         )
-    if config.split is not None:
-        parse_split(config.split)
+    for term in () if config.split is None else parse_split(config.split):
+        if term.name in contents.layout.configs[chosen] and term.name not in splits:
+            raise UnknownSplitError(
+                f"{uri}: the split {term.name!r} of the config {chosen!r} has "
+                f"{contents.unread(chosen)}; its other splits are {listing(splits)}"
+            )
     several = len(contents.layout.configs) > 1
     named = f"{uri} (config {chosen!r})" if several else uri
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 """The files that describe an image folder."""
@@ -116,7 +117,7 @@ def choose(names: Iterable[str]) -> Choice:
         tuple(
             name
             for name in names
-            if (images and is_metadata(name)) or not extensions.isdisjoint(_extensions(name))
+            if not extensions.isdisjoint(_extensions(name)) or (images and is_metadata(name))
         ),
     )
 
@@ -126,5 +127,10 @@ def _weight(extension: str, metadata: bool, count: int) -> tuple[bool, int, int,
     return not metadata, count, rank, extension
 
 
-def _extensions(name: str) -> list[str]:
-    return [f".{part.lower()}" for part in name.rsplit("/", 1)[-1].split(".")[1:]]
+def _extensions(name: str) -> tuple[str, ...]:
+    return _split(name[name.rfind("/") + 1 :].partition(".")[2])
+
+
+@lru_cache(maxsize=1024)
+def _split(extensions: str) -> tuple[str, ...]:
+    return tuple(f".{part.lower()}" for part in extensions.split(".")) if extensions else ()
