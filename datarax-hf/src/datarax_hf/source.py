@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.sources import ReaderSource
@@ -14,7 +14,6 @@ from datarax_hf.stream import open_stream
 if TYPE_CHECKING:
     from flax import nnx
 
-    from datarax.sources import Reader
     from datarax_hf.config import HFSourceConfig
     from datarax_hf.plan import Plan
 
@@ -63,13 +62,15 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
             raise
 
 
-def _notes(plan: Plan, reader: Reader | None) -> list[str]:
-    """Return what is read otherwise than asked, or than the card says it is."""
+def _notes(plan: Plan, reader: Any) -> list[str]:
+    """Return what is read otherwise than asked, or than the card says it is.
+
+    Args:
+        plan: The plan.
+        reader: What `open_reader` returned for it, or None for a stream, which counts nothing.
+    """
     contents = plan.contents
-    counted = (
-        {}
-        if reader is None
-        else {split: records_of(reader, names) for split, names in plan.files.items()}
-    )
+    files = {} if reader is None else plan.files
+    counted = {split: records_of(reader, names) for split, names in files.items()}
     miscounts = contents.card.miscounts(plan.config, counted)
     return [*contents.snapshot.notes, *contents.card.notes, *miscounts]

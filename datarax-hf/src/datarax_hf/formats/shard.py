@@ -77,7 +77,7 @@ def check_head(name: str, origin: Origin) -> int:
     """
     with origin.open(name) as file:
         head = file.read(len(POINTER))
-        size = file.seek(0, 2)
+        size: int = file.seek(0, 2)
     if size == 0:
         raise origin.damaged(name, "is empty")
     if head == POINTER:
