@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import datarax
 from datarax.errors import CorruptDataError
 
 
@@ -190,3 +191,16 @@ def test_a_decompression_bomb_is_an_error_not_an_allocation(read, make, monkeypa
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
     with pytest.raises(CorruptDataError, match="limit of 6000"):
         read([bomb])[0]
+
+
+def test_inspect_tells_the_sizes_that_images_are_stored_in(cache, make):
+    """Whatever they are converted to; a column that is not read is looked into all the same."""
+    images = [make.png(pixels(5, 4)), None, make.png(pixels(6, 3, 3))]
+    data = make.parquet(
+        {"image": images}, {"image": make.IMAGE_FEATURE}, types={"image": make.IMAGE}
+    )
+    make.snapshot(cache, "a/b", {"train.parquet": data})
+    for options in ({}, {"image_mode": "L", "image_size": (2, 2)}):
+        info = datarax.inspect("hf:a/b", local_files_only=True, **options)
+        said = "the first 3 images are of 5x3 to 6x4 pixels, L or RGB"
+        assert info.fields["image"].description == said

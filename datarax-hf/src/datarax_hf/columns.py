@@ -321,6 +321,21 @@ class ImageColumn(Column):
             self._decode_into(images, out[begin : begin + len(some)], self._place(where, some))
             begin += len(some)
 
+    def describe(self, data: pa.ChunkedArray, where: str) -> str | None:
+        """Return the sizes and modes of images as they are stored, in words.
+
+        None where there is no image, or one that is damaged: reading it says so.
+        """
+        loaded = self.load(data, where).drop_null()
+        if not len(loaded):
+            return None
+        images = loaded.combine_chunks()
+        joined = pa.concat_arrays(images.chunks) if isinstance(images, pa.ChunkedArray) else images
+        try:
+            return ImageDecoder().sizes(joined, lambda _: where)
+        except CorruptDataError:
+            return None
+
     def pick(
         self, loaded: pa.ChunkedArray, rows: Rows, positions: Rows, where: str
     ) -> list[Picked]:

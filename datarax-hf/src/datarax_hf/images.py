@@ -135,6 +135,24 @@ class ImageDecoder:
                 return form, found
         return form, None
 
+    def sizes(self, images: pa.Array, place: Place) -> str:
+        """Return the sizes and modes that decoding images would give, in words.
+
+        Args:
+            images: Encoded images, none of them null.
+            place: Says where an image of `images` lies.
+
+        Raises:
+            CorruptDataError: If one is no image, or asks for more pixels than Pillow's limit.
+        """
+        encoded = Encoded.of(images)
+        headers = read_headers(encoded, most_pixels=_most_pixels())
+        forms = {self._form(encoded, headers, row, place) for row in range(len(encoded))}
+        heights, widths = {form.height for form in forms}, {form.width for form in forms}
+        smallest, largest = f"{min(heights)}x{min(widths)}", f"{max(heights)}x{max(widths)}"
+        sizes = smallest if smallest == largest else f"{smallest} to {largest}"
+        return f"{sizes} pixels, {' or '.join(sorted({form.mode for form in forms}))}"
+
     def decode(self, encoded: bytes, where: Where) -> NDArray[Any]:
         """Return the pixels, upright, as an array of shape (height, width[, channels]).
 

@@ -17,7 +17,7 @@ from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import fields_from
 from datarax_hf.locate import look
 from datarax_hf.plan import Contents, Plan, make_plan
-from datarax_hf.reader import open_reader
+from datarax_hf.reader import described_fields, open_reader
 from datarax_hf.readme import citation_in, description_in
 from datarax_hf.shards import count_records
 from datarax_hf.structs import flat_features
@@ -85,7 +85,7 @@ def _stored(plan: Plan, config: HFSourceConfig) -> tuple[Mapping[str, Field], in
     """Return the fields and the number of records as `load` would read them."""
     reader = open_reader(plan, config)
     try:
-        return reader.fields, len(reader)
+        return described_fields(reader), len(reader)
     finally:
         reader.close()
 

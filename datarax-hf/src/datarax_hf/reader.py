@@ -47,7 +47,7 @@ from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
 from datarax_hf.structs import flat_features
 
-HELD_BYTES = 48 * 2**20
+HELD_BYTES = 2**24
 """Bytes of decoded row groups that stay in memory."""
 
 FLAT_IMAGE_BYTES = 4096
@@ -55,6 +55,9 @@ FLAT_IMAGE_BYTES = 4096
 
 PAYS = 4
 """Random reads lay columns out once they would have decoded one in so many row groups."""
+
+FIRST_IMAGES = 256
+"""Images whose sizes a description of the dataset tells."""
 
 _NULL_IMAGES = "some of its images are null"
 
@@ -75,6 +78,13 @@ def lay_out(reader: Any, names: Sequence[str]) -> None:
     """Lay out columns of what `open_reader` returned; see `HFReader.lay_out`."""
     files = reader.files if isinstance(reader, _Split) else reader
     files.lay_out(names)
+
+
+def described_fields(reader: Any) -> Mapping[str, Field]:
+    """Return the fields of what `open_reader` returned; see `HFReader.described_fields`."""
+    files = reader.files if isinstance(reader, _Split) else reader
+    described: Mapping[str, Field] = files.described_fields()
+    return described
 
 
 def records_of(reader: Any, names: Sequence[str]) -> int:
@@ -195,6 +205,19 @@ class HFReader(ColumnarReader):
         """Return how many records some of the files hold."""
         return self._shards.records_of(names)
 
+    def described_fields(self) -> Mapping[str, Field]:
+        """Return the fields, those of images with the sizes that the first of them have."""
+        fields = dict(self._fields)
+        for name, column in self._columns.items():
+            if isinstance(column, ImageColumn) and len(self):
+                table = next(iter(self._shards.slices(0, [name], FIRST_IMAGES)))
+                where = self._shards.where(0)
+                sizes = column.describe(table.column(name), where)
+                if sizes is not None:
+                    said = f"the first {min(len(table), FIRST_IMAGES)} images are of {sizes}"
+                    fields[name] = replace(fields[name], description=said)
+        return fields
+
     def lay_out(self, names: Sequence[str]) -> None:
         """Lay out those of the columns that can be, for reading in any order.
 
@@ -269,14 +292,12 @@ class HFReader(ColumnarReader):
                 column.decode_picked(images, out[name])
             return
         # A run goes on where it ends: only its last row group is read from again.
-        with ThreadPoolExecutor(min(cores(), len(pieces))) as pool:
-            last = len(pieces) - 1
-            placed = [
-                pool.submit(self._place, *piece, out, keep=number == last)
-                for number, piece in enumerate(pieces)
-            ]
-            for done in placed:
-                done.result()
+        self._recent.clear()
+        last = len(pieces) - 1
+        self._threads.each(
+            lambda number: self._place(*pieces[number], out, keep=number == last),
+            range(len(pieces)),
+        )
 
     def _place(
         self,
