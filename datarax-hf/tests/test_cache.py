@@ -135,7 +135,7 @@ def test_a_tree_listing_tells_which_files_a_partial_snapshot_lacks(cache, make, 
         offline("a/b", split="train")
     assert str(folder / "train/two.parquet") in str(caught.value)
     assert "three" not in str(caught.value)
-    assert "one" not in str(caught.value).replace("None", "")
+    assert "one.parquet" not in str(caught.value)
     (folder / "train/two.parquet").write_bytes(data)
     assert len(offline("a/b", split="train")) == 6
 

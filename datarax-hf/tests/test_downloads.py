@@ -402,3 +402,25 @@ def test_a_load_after_a_kill_goes_on_where_it_was_killed(
     loads()
     assert begins(hub) == [0, 20_000]
     clean()
+
+
+def test_an_interrupt_is_heard_while_downloads_wait(hub, make, process):
+    """Ctrl-C ends a load at once, and the next one completes."""
+    names = [f"data/train-{i:05d}-of-00003.parquet" for i in range(3)]
+    hub.publish("a/b", {name: make.parquet({"x": [i]}) for i, name in enumerate(names)})
+    hold = threading.Event()
+    hub.fault(".parquet", cut=100, hold=hold, times=3)
+    victim = process()
+    deadline = time.monotonic() + 60
+    while len(hub.downloads()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    victim.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    _, said = victim.communicate(timeout=30)
+    assert time.monotonic() - asked < 5
+    hold.set()
+    assert "KeyboardInterrupt" in said
+    assert victim.returncode != 0
+    printed, said = process().communicate(timeout=60)
+    assert printed == "3\n", said

@@ -371,3 +371,16 @@ def test_a_listing_with_a_hash_that_is_none_is_refused(numbers, hub, open_reader
     hub.repos["a/b"].said = {"oid": "../../../../evil"}
     with pytest.raises(CorruptDataError, match="which is no hash"):
         open_reader("a/b")
+
+
+def test_a_refusal_says_what_the_cache_holds(numbers, hub, open_reader, offline):
+    """A dataset that was deleted, disabled or closed is still read from the cache, when told to."""
+    commit = numbers()
+    open_reader("a/b")
+    for refusal in ((403, "", "Access to this resource is disabled."), (401, "RepoNotFound", "")):
+        hub.repos["a/b"].refusal = refusal
+        with pytest.raises(
+            UnknownDatasetError, match=f"holds its commit {commit}, which local_files"
+        ):
+            open_reader("a/b")
+    assert values(offline("a/b")) == [0, 1, 2, 3, 4]

@@ -15,7 +15,9 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from datarax.errors import CorruptDataError
@@ -209,16 +211,23 @@ class TreeEntry:
         return self.sha256 or self.blob_id
 
 
-def read_tree(repo: Path, commit: str) -> dict[str, TreeEntry] | None:
+def read_tree(repo: Path, commit: str) -> Mapping[str, TreeEntry] | None:
     """Return the listing of a commit that huggingface_hub or datarax kept, or None."""
+    path = repo / "trees" / f"{commit}.json"
     try:
-        text = (repo / "trees" / f"{commit}.json").read_text(encoding="utf-8")
-        listed = json.loads(text)
-        if listed["format_version"] != 1:
-            return None
-        return {str(name): _entry(values) for name, values in listed["files"].items()}
+        return _tree(path, path.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+@lru_cache(maxsize=8)
+def _tree(path: Path, _written: int) -> Mapping[str, TreeEntry] | None:
+    """Return the listing in a file; a long one is read once, and not again for each question."""
+    listed = json.loads(path.read_text(encoding="utf-8"))
+    if listed["format_version"] != 1:
+        return None
+    entries = {str(name): _entry(values) for name, values in listed["files"].items()}
+    return MappingProxyType(entries)
 
 
 def write_tree(repo: Path, commit: str, tree: Mapping[str, TreeEntry]) -> None:

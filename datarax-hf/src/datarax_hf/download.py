@@ -11,11 +11,11 @@ import contextlib
 import errno
 import importlib.util
 import os
+import queue
 import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ AT_ONCE = 8
 
 _CHUNK = 1 << 20
 _LOCK_SECONDS = 2.0
+_JOIN_SECONDS = 0.2
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LOCKED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -125,21 +126,47 @@ def download(server: Server, snapshot: Snapshot, tree: Mapping[str, TreeEntry]) 
 def _all_at_once(
     one: Callable[[str], None], names: Sequence[str], stopped: threading.Event
 ) -> None:
-    """Call `one` for each name, several at the same time; the first error ends the others."""
+    """Call `one` for each name, several at the same time; the first error ends the others.
+
+    The threads are daemons and an interrupt waits for none of them: what they wait for may take as
+    long as a timeout, and what they wrote so far stays whole as a part.
+    """
     if len(names) < 2:
         for name in names:
             one(name)
         return
-    with ThreadPoolExecutor(min(AT_ONCE, len(names)), "datarax-hf-download") as pool:
-        pending = [pool.submit(one, name) for name in names]
-        try:
-            for done in as_completed(pending):
-                done.result()
-        except BaseException:
-            stopped.set()
-            for future in pending:
-                future.cancel()
-            raise
+    ahead = iter(names)
+    lock = threading.Lock()
+    outcomes: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        while not stopped.is_set():
+            with lock:
+                name = next(ahead, None)
+            if name is None:
+                break
+            try:
+                one(name)
+            except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+                outcomes.put(error)
+                return
+        outcomes.put(None)
+
+    threads = [
+        threading.Thread(target=work, name=f"datarax-hf-download-{number}", daemon=True)
+        for number in range(min(AT_ONCE, len(names)))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        errors = (outcomes.get() for _ in threads)
+        error = next((error for error in errors if error is not None), None)
+    finally:
+        stopped.set()
+    if error is not None:
+        for thread in threads:
+            thread.join(_JOIN_SECONDS)
+        raise error
 
 
 def _download_one(

@@ -7,7 +7,7 @@ What may pass is asked again, as `retry` has it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -30,6 +30,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, by 
 )
 
 from datarax.errors import DataraxError, UnknownDatasetError, nearest
+from datarax_hf import __version__
 from datarax_hf.cache import (
     Snapshot,
     TreeEntry,
@@ -66,7 +67,9 @@ class Hub:
         self._patience = Patience.from_environment()
         self._look_up_patience = self._patience.brief() if brief else self._patience
         with self._told(config.name, ""):
-            headers = build_hf_headers(token=self._token)
+            headers = build_hf_headers(
+                token=self._token, library_name="datarax-hf", library_version=__version__
+            )
         self.server = Server(self._endpoint, headers, self._token, self._patience)
 
     def look_up(self, name: str, revision: str) -> Snapshot:
@@ -161,7 +164,7 @@ class Hub:
         matches = {one.commit_id for one in commits if one.commit_id.startswith(revision)}
         return matches.pop() if len(matches) == 1 else None
 
-    def _tree(self, snapshot: Snapshot) -> dict[str, TreeEntry]:
+    def _tree(self, snapshot: Snapshot) -> Mapping[str, TreeEntry]:
         """Return the listing of a commit, which the cache keeps."""
         repo = snapshot.folder.parents[1]
         kept = read_tree(repo, snapshot.commit)

@@ -107,10 +107,18 @@ def _how(dataset: str, revision: str, config: HFSourceConfig) -> str:
     given = "".join(f", {option}" for option in options if not option.endswith("=None"))
     if config.cache_dir is not None:
         given += f", cache_dir={str(config.cache_dir)!r}"
+    words = ["datarax", "fetch", f"hf:{target}"]
+    if config.split is not None:
+        words += ["--split", config.split]
+    for option in ("config", "cache_dir"):
+        if getattr(config, option) is not None:
+            words += ["-o", f"{option}={getattr(config, option)}"]
     return (
-        f"with a network, fill the cache by\n  {command}\nor in Python by\n"
+        "with a network, fill the cache by one of\n"
+        f"  {shlex.join(words)}\n"
+        f"  {command}\n"
         f'  datarax.load("hf:{target}", local_files_only=False{given})\n'
-        "and copy the cache folder here"
+        "and copy the dataset's folder here"
     )
 
 
