@@ -47,7 +47,6 @@ class Wire:
         self._headers = dict(headers)
         self._endpoint = endpoint
         self._lock = threading.Lock()
-        self._process = os.getpid()
         self._requests: _Requests | None = None
         self._stop: Callable[[], Any] | None = None
         self._closed = False
@@ -61,7 +60,7 @@ class Wire:
         with self._lock:
             if self._closed:
                 raise SourceClosedError("reading from the Hub was closed; load the dataset again")
-            if self._requests is None or self._process != os.getpid():
+            if self._requests is None or self._requests.process != os.getpid():
                 self._start()
             assert self._requests is not None
             wanted = _Range(url, begin, end)
@@ -74,14 +73,13 @@ class Wire:
         with self._lock:
             self._closed = True
             stop, self._stop, self._requests = self._stop, None, None
-        if stop is not None and self._process == os.getpid():
+        if stop is not None:
             stop()
 
     def _start(self) -> None:
         requests = _Requests(self._headers, self._endpoint)
         thread = threading.Thread(target=requests.run, name="datarax-hf-remote", daemon=True)
         thread.start()
-        self._process = os.getpid()
         self._requests = requests
         self._stop = weakref.finalize(self, _end, requests, thread)
 
@@ -109,6 +107,7 @@ class _Requests:
     """What the tasks of one loop share; it holds no `Wire`, so that one can be collected."""
 
     def __init__(self, headers: Mapping[str, str], endpoint: str) -> None:
+        self.process = os.getpid()
         self.loop = asyncio.new_event_loop()
         self._headers = headers
         self._home = urlsplit(endpoint).netloc
@@ -194,6 +193,8 @@ class _Requests:
 
 
 def _end(requests: _Requests, thread: threading.Thread) -> None:
+    if requests.process != os.getpid():  # in the child of a fork, whose threads stayed behind
+        return
     requests.loop.call_soon_threadsafe(requests.stopped.set)
     if thread is not threading.current_thread():
         thread.join(_JOIN_SECONDS)

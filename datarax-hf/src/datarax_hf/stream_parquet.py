@@ -109,8 +109,10 @@ class ParquetStream:
                         yield from self._group(shard, opening, group, skipped, names)
 
     def close(self) -> None:
-        """End what is still on its way."""
+        """End what is still on its way, and the threads that decode."""
         self._files.close()
+        for column in self._columns.values():
+            column.close()
 
     def _group(
         self, shard: int, opening: Opening, group: int, skipped: int, names: Sequence[str]

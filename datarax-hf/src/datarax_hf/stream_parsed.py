@@ -121,8 +121,10 @@ class ParsedStream:
                 }
 
     def close(self) -> None:
-        """End what is still on its way."""
+        """End what is still on its way, and the threads that decode."""
         self._files.close()
+        for column in self._columns.values():
+            column.close()
 
     def _first(self) -> pa.Table:
         """Return the first records that there are, and note their types."""
