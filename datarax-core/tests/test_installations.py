@@ -193,6 +193,24 @@ def test_another_distribution_with_that_scheme_behind_on_the_path_is_a_conflict_
         datarax.load("toy:")
 
 
+@pytest.mark.parametrize("left", ["", "Metadata-Version: 2.1\nName: datarax-left\n"])
+def test_an_uninstallation_that_was_broken_off_disturbs_no_other(publish, left):
+    """It leaves entry points, and of the metadata nothing or a part."""
+    publish("toy", value=3)
+    publish("left", "raise RuntimeError('gone')")
+    info = publish.folder / "datarax_left-1.0.dist-info"
+    (info / "METADATA").write_text(left)
+    if not left:
+        (info / "METADATA").unlink()
+    datarax.refresh()
+    assert rows("toy:") == [3, 4, 5]
+    assert listed("left").distribution == ("datarax-left" if left else "datarax_left")
+    assert listed("left").version == (None if left else "1.0")
+    with pytest.raises(SourceBrokenError, match="RuntimeError: gone"):
+        datarax.load("left:")
+    assert listed("left").status == "broken"
+
+
 def test_the_older_distribution_beside_core_is_said(publish):
     info = publish.folder / "datarax-0.1.4.dist-info"
     info.mkdir()

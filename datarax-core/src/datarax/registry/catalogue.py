@@ -19,6 +19,7 @@ from datarax.registry import failures
 from datarax.registry.info import SourceInfo
 from datarax.registry.loaded import LoadedPlugin, check_plugin
 from datarax.registry.metadata import (
+    about,
     capabilities,
     homepage,
     requirement_broken,
@@ -280,11 +281,11 @@ def _entry_points() -> Iterable[Entry]:
 
     for point in importlib_metadata.entry_points(group=ENTRY_POINT_GROUP):
         distribution = point.dist
-        metadata: Any = {} if distribution is None else distribution.metadata
+        metadata, name, version = about(distribution)
         info = SourceInfo(
             scheme=point.name.lower(),
-            distribution=metadata.get("Name") if distribution else None,
-            version=distribution.version if distribution else None,
+            distribution=name,
+            version=version,
             summary=metadata.get("Summary") or "",
             homepage=homepage(metadata),
             capabilities=capabilities(metadata, point.name.lower()),

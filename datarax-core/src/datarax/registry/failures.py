@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from datarax.registry.metadata import about
+
 LIMIT = 100
 """Failures kept; older ones are forgotten."""
 
@@ -30,7 +32,7 @@ def installation(distribution: Any) -> str | None:
     """Return what tells one installation of a distribution from any other, by place and time."""
     if distribution is None:
         return None
-    name, version = distribution.metadata.get("Name"), distribution.version
+    _, name, version = about(distribution)
     folder = str(distribution.locate_file(""))
     record = Path(folder) / f"{str(name).replace('-', '_')}-{version}.dist-info"
     try:

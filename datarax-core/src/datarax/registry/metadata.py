@@ -8,6 +8,25 @@ from typing import Any
 KEYWORD = "datarax"
 
 
+def about(distribution: Any) -> tuple[Any, str | None, str | None]:
+    """Return the metadata of a distribution, its name and its version.
+
+    An uninstallation that was broken off leaves entry points without metadata: that is empty then,
+    and name and version are those of the folder.
+    """
+    if distribution is None:  # an entry point made by hand
+        return {}, None, None
+    try:
+        metadata = distribution.metadata
+    except FileNotFoundError:  # importlib-metadata 8.5 returns an empty one instead
+        metadata = None
+    if metadata is None or not metadata.get("Name"):
+        folder = getattr(getattr(distribution, "_path", None), "name", "")
+        name, _, version = folder.rpartition(".")[0].partition("-")
+        return {}, name or None, version or None
+    return metadata, metadata.get("Name"), metadata.get("Version")
+
+
 def homepage(metadata: Any) -> str | None:
     """Return the homepage that the metadata names, or None."""
     home = metadata.get("Home-page")
@@ -45,7 +64,7 @@ def requirement_broken(distribution: str | None) -> str | None:
 
     try:
         lines = importlib_metadata.requires(distribution) or []
-    except importlib_metadata.PackageNotFoundError:
+    except (importlib_metadata.PackageNotFoundError, FileNotFoundError):
         return None
     for line in lines:
         try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pluggy
 
 from datarax.errors import PolicyBrokenError, PolicyConflictError, UnknownPolicyError, listing
+from datarax.registry.metadata import about
 from datarax.registry.plugin import PROJECT, hookimpl, hookspec
 from datarax.registry.uri import SourceURI
 
@@ -212,10 +213,8 @@ def _entry_points() -> list[Any]:
 
 
 def _info(point: Any) -> PolicyInfo:
-    distribution = point.dist
-    if distribution is None:
-        return PolicyInfo(point.name)
-    return PolicyInfo(point.name, distribution.metadata.get("Name"), distribution.version)
+    _, name, version = about(point.dist)
+    return PolicyInfo(point.name, name, version)
 
 
 def _who(point: Any) -> str:
