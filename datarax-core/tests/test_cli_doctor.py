@@ -159,6 +159,16 @@ def test_core_without_its_metadata_or_beside_another_version_is_a_problem(
     assert "says 0.0.1" in found["problem"]
 
 
+def test_entry_points_without_metadata_and_versions_that_are_none_are_problems(alone, doctor):
+    alone("left")
+    (alone.folder / "datarax_left-1.0.dist-info" / "METADATA").unlink()
+    alone("odd", version="no-version", requires=("datarax-odd>=1",))
+    datarax.refresh()
+    _, problems = doctor()
+    assert "has entry points and no metadata" in problems["datarax_left"][0]["problem"]
+    assert "needs datarax-odd>=1, which is no-version here" in problems["datarax-odd"][0]["problem"]
+
+
 # Plugins
 
 

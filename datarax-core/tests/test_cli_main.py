@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -202,6 +203,32 @@ def test_a_closed_pipe_ends_the_writing_without_an_error(publish):
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_answer_that_cannot_be_written_is_an_error_and_not_a_traceback():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "datarax", "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("datarax: the answer could not be written: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_standard_output_or_error_nothing_is_written():
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        done = subprocess.run(
+            f'"{sys.executable}" -m datarax --version {closed}',
+            shell=True,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), closed
 
 
 @pytest.mark.parametrize(("encoding", "shown"), [("ascii", "\\u2026"), ("utf-8", "…")])

@@ -31,7 +31,7 @@ COMMANDS = {
     "validate": "run the contract against an installed plugin",
     "new-plugin": "write a package for a source of your own",
 }
-NO, MISTAKE, INTERRUPTED = 1, 2, 130
+FINE, NO, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             return _run(given)
+    except OSError as error:  # of writing; those of commands are told before
+        output.say(f"the answer could not be written: {error}")
+        return MISTAKE
     except KeyboardInterrupt:
         output.say("interrupted")
         return INTERRUPTED
@@ -73,24 +76,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(given: list[str]) -> int:
     flags = argparse.Namespace(json="--json" in given, debug="--debug" in given)
     try:
-        name, rest = _command(given)
-        if name is None:
-            return _without_command(rest)
-        answer = _answer(name, rest)
-        if isinstance(answer, str):
-            output.write(answer)
-            return 0
+        text, code = _answered(given, flags)
     except Mistake as error:
         return _mistake(flags, error.kind, str(error), error.usage)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
         if flags.debug:
             traceback.print_exc()
         return _mistake(flags, type(error).__name__, _told(error))
-    if flags.json:
-        output.write(output.as_json(answer.data))
-    else:
-        output.write(answer.text(output.width()))
-    return 0 if answer.yes else NO
+    output.write(text)
+    return code
+
+
+def _answered(given: list[str], flags: argparse.Namespace) -> tuple[str, int]:
+    """Return what to write to standard output, and the exit code."""
+    name, rest = _command(given)
+    answer = _without_command(rest) if name is None else _answer(name, rest)
+    if isinstance(answer, str):
+        return answer, FINE
+    text = output.as_json(answer.data) if flags.json else answer.text(output.width())
+    return text, FINE if answer.yes else NO
 
 
 def _command(given: list[str]) -> tuple[str | None, list[str]]:
@@ -106,16 +110,14 @@ def _command(given: list[str]) -> tuple[str | None, list[str]]:
     return None, given
 
 
-def _without_command(given: list[str]) -> int:
+def _without_command(given: list[str]) -> str:
     parser = _top()
     asked = _parsed(parser, given)
     if asked.version:
         versions = {"datarax-core": __version__}
-        output.write(output.as_json(versions) if asked.json else f"datarax-core {__version__}\n")
-        return 0
+        return output.as_json(versions) if asked.json else f"datarax-core {__version__}\n"
     if asked.help:
-        output.write(parser.format_help())
-        return 0
+        return parser.format_help()
     raise Mistake("which command?", usage=parser.format_help() + "\n")
 
 

@@ -17,9 +17,21 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 
 
 def write(text: str, to: TextIO | None = None) -> None:
-    """Write `text`, and a line's end where it has none, to standard output unless told."""
-    stream = sys.stdout if to is None else to
-    if stream is None:  # a windowed application has none
+    """Write `text`, and a line's end where it has none, to standard output unless told.
+
+    Raises:
+        OSError: If it cannot be written, to a full disk for instance.
+    """
+    _write(text, sys.stdout if to is None else to)
+
+
+def say(text: str, *, before: str = "", to: TextIO | None = None) -> None:
+    """Write a message to standard error, after `before` as it is."""
+    _write(f"{before}datarax: {text}", sys.stderr if to is None else to)
+
+
+def _write(text: str, stream: TextIO | None) -> None:
+    if stream is None:  # closed, or of a windowed application
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     whole = _CONTROL.sub(_escape, text if text.endswith("\n") else f"{text}\n")
@@ -28,11 +40,9 @@ def write(text: str, to: TextIO | None = None) -> None:
         stream.flush()
     except BrokenPipeError:
         _drop(stream)
-
-
-def say(text: str, *, before: str = "", to: TextIO | None = None) -> None:
-    """Write a message to standard error, after `before` as it is."""
-    write(f"{before}datarax: {text}", sys.stderr if to is None else to)
+    except OSError:
+        _drop(stream)
+        raise
 
 
 def width() -> int | None:

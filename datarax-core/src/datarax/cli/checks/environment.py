@@ -13,7 +13,7 @@ from typing import Any
 
 from datarax import __version__
 from datarax.cli.checks.problem import Problem
-from datarax.registry.metadata import old_distribution
+from datarax.registry.metadata import about, old_distribution
 from datarax.registry.plugin import ENTRY_POINT_GROUP
 from datarax.registry.policy import POLICY_GROUP
 
@@ -32,11 +32,12 @@ def check_environment() -> tuple[dict[str, Any], list[Problem]]:
     for copies in found.values():
         first = copies[0]
         required = [_requirement(line) for line in _needed(first)]
-        problems += _unmet(_name(first), first.version, required)
+        _, name, version = about(first)
+        problems += _without_metadata(first) + _unmet(f"{name} {version}", required)
         distributions.append(
             {
-                "name": _name(first),
-                "version": first.version,
+                "name": name,
+                "version": version,
                 "location": _place(first),
                 "requirements": required,
             }
@@ -84,7 +85,7 @@ def _of_core(found: dict[str, list[Any]]) -> list[Problem]:
                 "must keep the metadata of its distributions",
             )
         ]
-    version = found[CORE][0].version
+    version = about(found[CORE][0])[2]
     if version == __version__:
         return []
     return [
@@ -101,7 +102,7 @@ def _shadowed(found: dict[str, list[Any]]) -> list[Problem]:
     problems = []
     for copies in found.values():
         if len(copies) > 1:
-            used, *others = [f"{copy.version} in {_place(copy)}" for copy in copies]
+            used, *others = [f"{about(copy)[2]} in {_place(copy)}" for copy in copies]
             name = _name(copies[0])
             problems.append(
                 Problem(
@@ -114,11 +115,26 @@ def _shadowed(found: dict[str, list[Any]]) -> list[Problem]:
     return problems
 
 
+def _without_metadata(distribution: Any) -> list[Problem]:
+    metadata, name, _ = about(distribution)
+    if metadata:
+        return []
+    return [
+        Problem(
+            str(name),
+            f"{name} in {_place(distribution)} has entry points and no metadata, as an "
+            "uninstallation that was broken off leaves it",
+            f"run: pip install --force-reinstall {name}, or delete its .dist-info folder",
+        )
+    ]
+
+
 def _needed(distribution: Any) -> Iterable[Any]:
     """Return the requirements that hold in this environment, without those of extras."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    for line in distribution.requires or ():
+    metadata, _, _ = about(distribution)
+    for line in (distribution.requires or ()) if metadata else ():
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
@@ -129,12 +145,16 @@ def _needed(distribution: Any) -> Iterable[Any]:
 
 def _requirement(requirement: Any) -> dict[str, Any]:
     import importlib_metadata
+    from packaging.version import InvalidVersion
 
     try:
         installed = importlib_metadata.version(requirement.name)
-    except importlib_metadata.PackageNotFoundError:
-        installed = None
-    met = installed is not None and requirement.specifier.contains(installed, prereleases=True)
+    except (importlib_metadata.PackageNotFoundError, FileNotFoundError, KeyError):
+        installed = None  # or without metadata, or without a version in it
+    try:
+        met = installed is not None and requirement.specifier.contains(installed, prereleases=True)
+    except InvalidVersion:
+        met = False
     return {
         "name": requirement.name,
         "requirement": str(requirement.specifier),
@@ -143,7 +163,7 @@ def _requirement(requirement: Any) -> dict[str, Any]:
     }
 
 
-def _unmet(name: str, version: str, required: list[dict[str, Any]]) -> list[Problem]:
+def _unmet(who: str, required: list[dict[str, Any]]) -> list[Problem]:
     problems = []
     for line in required:
         if line["satisfied"]:
@@ -153,8 +173,8 @@ def _unmet(name: str, version: str, required: list[dict[str, Any]]) -> list[Prob
         state = "is not installed" if installed is None else f"is {installed} here"
         problems.append(
             Problem(
-                name,
-                f"{name} {version} needs {wanted}, which {state}",
+                who,
+                f"{who} needs {wanted}, which {state}",
                 f"run: pip install '{wanted}'",
             )
         )
@@ -167,7 +187,7 @@ def _package() -> str:
 
 
 def _name(distribution: Any) -> str:
-    return str(distribution.metadata.get("Name") or "")
+    return str(about(distribution)[1] or "")
 
 
 def _place(distribution: Any) -> str:
