@@ -196,15 +196,19 @@ def test_values_of_several_kinds_are_kept_as_json(read):
 def test_files_of_one_split_may_differ_in_what_is_inferred(read):
     """Whole numbers and fractions, nothing and something, keys that some lack."""
     files = {
-        "a.jsonl": lines([{"a": 1, "n": None, "o": {"x": 1}}]),
-        "b.jsonl": lines([{"a": 0.5, "n": 3, "o": {"x": 1, "y": "z"}, "more": "m"}]),
+        "a.jsonl": lines([{"a": 1, "n": None, "o": {"x": 1}, "l": [{"p": 1}]}, {"l": []}, {}]),
+        "b.jsonl": lines([{"a": 0.5, "n": 3, "o": {"x": 1, "y": "z"}, "more": "m"}])
+        + lines([{"l": [{"p": 0.5, "q": 1}, None]}]),
         "c.jsonl": lines([{"a": 2}]),
     }
     got = records(read(files))
-    assert [row["a"] for row in got] == [1.0, 0.5, 2.0]
-    assert [row["n"] for row in got] == [None, 3, None]
-    assert [row["more"] for row in got] == [None, "m", None]
-    assert [row["o"] for row in got] == [{"x": 1, "y": None}, {"x": 1, "y": "z"}, None]
+    assert [row["a"] for row in got] == [1.0, None, None, 0.5, None, 2.0]
+    assert [row["n"] for row in got] == [None, None, None, 3, None, None]
+    assert [row["more"] for row in got] == [None, None, None, "m", None, None]
+    assert [row["o"] for row in got[:2]] == [{"x": 1, "y": None}, None]
+    assert [row["o"] for row in got[2:4]] == [None, {"x": 1, "y": "z"}]
+    assert [row["l"] for row in got[:3]] == [[{"p": 1.0, "q": None}], [], None]
+    assert [row["l"] for row in got[3:]] == [None, [{"p": 0.5, "q": 1}, None], None]
 
 
 @pytest.mark.parametrize(

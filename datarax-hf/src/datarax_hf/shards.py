@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError, listing
 from datarax_hf.features import Features, describe, plain_type
-from datarax_hf.formats.guess import widened
+from datarax_hf.formats.guess import conformed, widened
 from datarax_hf.formats.open import open_shards
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard
@@ -193,7 +193,8 @@ class Shards:
             if name not in held:
                 arrays.append(pa.chunked_array([pa.nulls(table.num_rows, kind)]))
             elif table.column(name).type != kind:
-                arrays.append(table.column(name).cast(kind))
+                chunks = [conformed(chunk, kind) for chunk in table.column(name).chunks]
+                arrays.append(pa.chunked_array(chunks, kind))
             else:
                 arrays.append(table.column(name))
         return pa.Table.from_arrays(arrays, names=list(columns))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -88,6 +89,27 @@ def widened(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
             parts[part.name] = wide
         return pa.struct(list(parts.items()))
     return None
+
+
+def conformed(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return values in a type that `widened` gave; what a struct lacks is null."""
+    if values.type == kind:
+        return values
+    if pa.types.is_struct(kind) and pa.types.is_struct(values.type):
+        held = dict(zip((part.name for part in values.type), values.flatten(), strict=True))
+        parts = [
+            conformed(held[part.name], part.type)
+            if part.name in held
+            else pa.nulls(len(values), part.type)
+            for part in kind
+        ]
+        return pa.StructArray.from_arrays(parts, fields=list(kind), mask=values.is_null())
+    if pa.types.is_list(kind) and pa.types.is_list(values.type):
+        lengths = pc.fill_null(pc.list_value_length(values), 0)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        inner = conformed(values.flatten(), kind.value_type)
+        return pa.ListArray.from_arrays(pa.array(offsets), inner, mask=values.is_null())
+    return values.cast(kind)
 
 
 def class_names(feature: Any) -> list[str] | None:
