@@ -68,12 +68,12 @@ class ReadsEverything(ShelfConfig):
 
 @breaks("an_option_given_twice_with_different_values_is_refused")
 @dataclass(frozen=True, kw_only=True)
-class NeverShuffles(ShelfConfig):
+class DropsTheSeed(ShelfConfig):
     """An option is accepted, and nothing comes of it."""
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "shuffle", False)
+        object.__setattr__(self, "seed", None)
 
 
 @breaks("a_seed_out_of_range_is_refused[lazy]")

@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from datarax.testing import SourceContract
 from datarax.testing.pinning import contract_tests
 from mutants.breaking import MUTANTS
+from mutants.lesser import BY_INDEX, FORWARD, ForwardShelf, IndexedShelf
 from mutants.shelf import EVERYTHING
 
 FAMILIES = (
@@ -52,6 +54,26 @@ class TestCorrect(SourceContract):
     @pytest.fixture
     def dataset(self, shelf):
         return shelf()
+
+
+class TestForwardOnly(SourceContract):
+    """So does one that only goes forward, and refuses what reads by index."""
+
+    capabilities = FORWARD
+
+    @pytest.fixture
+    def dataset(self, shelf):
+        return replace(shelf(plugin=ForwardShelf), part=None)
+
+
+class TestByIndexAlone(SourceContract):
+    """And one that reads by index, but neither under tracing nor from a saved place."""
+
+    capabilities = BY_INDEX
+
+    @pytest.fixture
+    def dataset(self, shelf):
+        return replace(shelf(plugin=IndexedShelf), part=None)
 
 
 class MutantContract(SourceContract):

@@ -16,6 +16,7 @@ from datarax.registry.catalogue import CATALOGUE
 from datarax.registry.info import DatasetInfo, Fetched, Verified
 from datarax.registry.loaded import LoadedPlugin
 from datarax.registry.options import UNSET, build_config
+from datarax.registry.plugin import Capability
 from datarax.registry.policy import POLICIES
 from datarax.registry.uri import SourceURI, parse_uri
 
@@ -123,7 +124,7 @@ def inspect(uri: str, /, **options: Any) -> DatasetInfo:
         info = plugin.hooks.inspect(uri=place, config=config, data=data)
     else:
         info = _looked_at(plugin, place, config, data)
-    return _with_plan(info, config, uri)
+    return _with_plan(info, plugin, config, uri)
 
 
 def save(source: DataSourceModule, uri: str, /, **options: Any) -> None:
@@ -239,17 +240,26 @@ def _with_rngs(config: StructuralConfig, rngs: Any) -> tuple[StructuralConfig, A
 
 
 def _looked_at(plugin: LoadedPlugin, uri: SourceURI, config: Any, data: Any) -> DatasetInfo:
+    from datarax.sources.streaming import stream_length
+
     if dataclasses.is_dataclass(config) and hasattr(config, "mode"):
-        config = dataclasses.replace(config, mode="lazy", placement=None)  # type: ignore[type-var]
+        mode = "streaming" if _streams(plugin, config) else "lazy"
+        config = dataclasses.replace(config, mode=mode, placement=None)  # type: ignore[type-var]
     opened = plugin.hooks.open(uri=uri, config=config, rngs=None, data=data)
     try:
         reader = getattr(opened, "reader", opened)
-        return DatasetInfo(uri=str(uri), splits={}, fields=dict(reader.fields), records=len(reader))
+        records = len(reader) if hasattr(reader, "__len__") else stream_length(reader)
+        return DatasetInfo(uri=str(uri), splits={}, fields=dict(reader.fields), records=records)
     finally:
         opened.close()
 
 
-def _with_plan(info: DatasetInfo, config: Any, who: str) -> DatasetInfo:
+def _streams(plugin: LoadedPlugin, config: Any) -> bool:
+    """Return whether a plugin's sources only go forward, with these options."""
+    return config.mode == "streaming" or Capability.INDEXED_ACCESS not in plugin.info.capabilities
+
+
+def _with_plan(info: DatasetInfo, plugin: LoadedPlugin, config: Any, who: str) -> DatasetInfo:
     from datarax.core.x64 import x64_enabled
     from datarax.sources.config import SourceConfig
     from datarax.sources.layout import Layout
@@ -261,7 +271,7 @@ def _with_plan(info: DatasetInfo, config: Any, who: str) -> DatasetInfo:
     layout = Layout.of(
         info.fields, names, x64=x64_enabled(), pad=config.pad, overflow=config.overflow
     )
-    streams = config.mode == "streaming"
+    streams = _streams(plugin, config)
     plan = choose_mode(config, layout, info.records, who, streams=streams)
     fields = {name: info.fields[name] for name in names}
     return dataclasses.replace(info, fields=fields, plan=plan, bytes=plan.bytes)

@@ -7,10 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 import datarax
 from datarax.errors import (
@@ -126,21 +124,16 @@ class EdgesContract(ContractBase):
     def test_text_and_ragged_fields_are_arrays_once_given_a_width(
         self, load: Load, dataset: KnownDataset, mode: str
     ) -> None:
-        """The width comes in a dict in the config, which a graph definition has to hash."""
         fixed, ragged, longest = _widths(load, dataset)
         with pytest.raises(UnknownFieldError, match=repr(fixed)):
             load(mode=mode, pad={fixed: 4})
         if not ragged:
             return
 
-        @nnx.jit
-        def read(source: Any, start: Any) -> Any:
-            return source.get_batch_at(start, 3)
-
         width = longest + 1
         for _ in range(2):
             source = load(mode=mode, pad=dict.fromkeys(ragged, width))
-            batch = next(source.batches(3)) if mode == "streaming" else read(source, jnp.int32(0))
+            batch = next(source.batches(3))
             for name in ragged:
                 assert batch[name].shape == (3, width)
                 for row, record in enumerate(dataset.records[:3]):
@@ -185,8 +178,8 @@ class EdgesContract(ContractBase):
         text = str(caught.value)
         assert names_a_path(text, exists=False), f"names no path: {text}"
         source = load()
-        for index, record in enumerate(dataset.records):
-            check_element(source[index], record, source.element_spec())
+        for element, record in zip(source, dataset.records, strict=True):
+            check_element(element, record, source.element_spec())
 
     def test_the_matrix_is_as_pinned_and_every_test_in_it_was_collected(
         self, request: pytest.FixtureRequest

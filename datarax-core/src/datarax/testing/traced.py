@@ -126,3 +126,22 @@ class TracedContract(ContractBase):
                 jax.jit(lambda start: source.get_batch_at(start, SIZE))(start)
         with pytest.raises(TypeError, match="static"):
             jax.jit(lambda size: source.get_batch_at(0, size))(SIZE)
+
+    @by_mode
+    @needs(Capability.TRACED_ACCESS)
+    def test_padded_fields_are_the_same_under_nnx_jit_as_without(
+        self, load: Load, mode: str
+    ) -> None:
+        """The width comes in a dict in the config, which a graph definition holds."""
+        fields = load(mode=mode).reader.fields
+        pad = {name: 40 for name, field in fields.items() if field.ragged}
+
+        @nnx.jit
+        def read(source: Any, start: Any) -> Any:
+            return source.get_batch_at(start, SIZE)
+
+        for _ in range(2):
+            source = load(mode=mode, pad=pad or None, overflow="cut")
+            expected = source.get_batch_at(1, SIZE)
+            batch = read(source, jnp.int32(1))
+            check_batch(batch, {name: np.asarray(leaf) for name, leaf in expected.items()})
