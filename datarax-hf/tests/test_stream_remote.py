@@ -310,6 +310,21 @@ def test_streaming_does_not_move_what_the_cache_holds_of_a_branch(hub, dataset, 
         assert len(source) == 2 * GROUPS * ROWS
 
 
+def test_the_next_file_is_asked_for_before_this_one_is_read(hub, stream):
+    source = stream()
+    del hub.ranges[:]
+    reader = source.reader
+    pieces = reader.chain([1, 0], 0, ["number"])
+    assert next(pieces)["number"][0] == GROUPS * ROWS
+    for _ in range(100):
+        if {name for name, _ in hub.ranges} == set(FILES):
+            break
+        time.sleep(0.01)
+    assert {name for name, _ in hub.ranges} == set(FILES)
+    pieces.close()
+    assert sorted(numbers(source).tolist()) == list(range(2 * GROUPS * ROWS))
+
+
 def test_many_files_are_not_opened_before_their_turn(hub, make, monkeypatch):
     from datarax_hf import stream_footers
 

@@ -97,22 +97,50 @@ class ParquetStream:
 
     def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
         """Yield the columns `names` of a file's records from `offset` on."""
-        known = self._footers.is_known(shard)
-        footer = self._footers.footer(shard)
-        if not known:
-            self._check_same(shard)
-        runs = _runs(footer, offset, names)
-        with closing(_opened(runs, self._files, self._names[shard])) as opened:
+        return self.chain([shard], offset, names)
+
+    def chain(
+        self, shards: Sequence[int], offset: int, names: Sequence[str], /
+    ) -> Iterator[Columns]:
+        """Yield those of several files, one after another, from `offset` on in the first."""
+        with closing(self._opened(self._runs(shards, offset, names))) as opened:
             for run, opening in opened:
                 with closing(opening):
                     for group, skipped in run.groups:
-                        yield from self._group(shard, opening, group, skipped, names)
+                        yield from self._group(run.shard, opening, group, skipped, names)
 
     def close(self) -> None:
         """End what is still on its way, and the threads that decode."""
         self._files.close()
         for column in self._columns.values():
             column.close()
+
+    def _runs(self, shards: Sequence[int], offset: int, names: Sequence[str]) -> Iterator[_Run]:
+        """Yield the row groups that hold records from `offset` on, small ones together."""
+        for shard in shards:
+            known = self._footers.is_known(shard)
+            footer = self._footers.footer(shard)
+            if not known:
+                self._check_same(shard)
+            yield from _runs(shard, footer, offset, names)
+            offset = 0
+
+    def _opened(self, runs: Iterator[_Run]) -> Generator[tuple[_Run, Opening]]:
+        """Yield each run with its bytes on their way, and those of the runs that follow it."""
+        ahead: deque[tuple[_Run, Opening]] = deque()
+        try:
+            while True:
+                while len(ahead) < 2 or sum(run.nbytes for run, _ in ahead) < AHEAD_BYTES:
+                    run = next(runs, None)
+                    if run is None:
+                        break
+                    ahead.append((run, self._files.open(self._names[run.shard], run.ranges)))
+                if not ahead:
+                    return
+                yield ahead.popleft()
+        finally:
+            for _, opening in ahead:
+                opening.close()
 
     def _group(
         self, shard: int, opening: Opening, group: int, skipped: int, names: Sequence[str]
@@ -168,8 +196,9 @@ class ParquetStream:
 
 @dataclass(frozen=True)
 class _Run:
-    """Row groups that are asked for together: which, how many records of each are left out."""
+    """Row groups of a file that are asked for together, and how many records each leaves out."""
 
+    shard: int
     groups: tuple[tuple[int, int], ...]
     ranges: tuple[tuple[int, int], ...]
 
@@ -178,8 +207,7 @@ class _Run:
         return sum(end - begin for begin, end in self.ranges)
 
 
-def _runs(footer: Footer, offset: int, names: Sequence[str]) -> Iterator[_Run]:
-    """Yield the row groups that hold records from `offset` on, small ones together."""
+def _runs(shard: int, footer: Footer, offset: int, names: Sequence[str]) -> Iterator[_Run]:
     held: list[tuple[int, int, list[tuple[int, int]]]] = []
     total = 0
     for group, rows in enumerate(footer.rows):
@@ -189,34 +217,17 @@ def _runs(footer: Footer, offset: int, names: Sequence[str]) -> Iterator[_Run]:
         ranges = footer.ranges(group, names)
         size = sum(end - begin for begin, end in ranges)
         if held and total + size > RUN_BYTES:
-            yield _run(held)
+            yield _run(shard, held)
             held, total = [], 0
         held.append((group, skipped, ranges))
         total += size
     if held:
-        yield _run(held)
+        yield _run(shard, held)
 
 
-def _run(held: Sequence[tuple[int, int, list[tuple[int, int]]]]) -> _Run:
+def _run(shard: int, held: Sequence[tuple[int, int, list[tuple[int, int]]]]) -> _Run:
     return _Run(
+        shard,
         tuple((group, skipped) for group, skipped, _ in held),
         tuple(place for _, _, ranges in held for place in ranges),
     )
-
-
-def _opened(runs: Iterator[_Run], files: StreamFiles, name: str) -> Generator[tuple[_Run, Opening]]:
-    """Yield each run with its bytes on their way, and those of the runs that follow it."""
-    ahead: deque[tuple[_Run, Opening]] = deque()
-    try:
-        while True:
-            while len(ahead) < 2 or sum(run.nbytes for run, _ in ahead) < AHEAD_BYTES:
-                run = next(runs, None)
-                if run is None:
-                    break
-                ahead.append((run, files.open(name, run.ranges)))
-            if not ahead:
-                return
-            yield ahead.popleft()
-    finally:
-        for _, opening in ahead:
-            opening.close()

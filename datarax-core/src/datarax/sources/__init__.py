@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datarax.sources.memory_reader import MemoryReader as MemoryReader
     from datarax.sources.memory_reader import MemorySourceConfig as MemorySourceConfig
     from datarax.sources.reader import BufferReader as BufferReader
+    from datarax.sources.reader import ChainReader as ChainReader
     from datarax.sources.reader import ColumnarReader as ColumnarReader
     from datarax.sources.reader import ColumnReader as ColumnReader
     from datarax.sources.reader import Columns as Columns
@@ -38,6 +39,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "BufferReader": "datarax.sources.reader",
+        "ChainReader": "datarax.sources.reader",
         "ColumnReader": "datarax.sources.reader",
         "ColumnarReader": "datarax.sources.reader",
         "Columns": "datarax.sources.reader",
@@ -62,6 +64,7 @@ __getattr__, __dir__ = attach(
 
 __all__ = [
     "BufferReader",
+    "ChainReader",
     "ColumnReader",
     "ColumnarReader",
     "Columns",

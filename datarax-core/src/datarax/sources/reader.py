@@ -92,6 +92,19 @@ class StreamReader(Protocol):
 
 
 @runtime_checkable
+class ChainReader(Protocol):
+    """A stream reader that reads several shards as one, and so looks ahead from each to the next.
+
+    `chain(shards, offset, names)` yields what `stream` yields for each of `shards` in turn, from
+    `offset` on in the first.
+    """
+
+    def chain(
+        self, shards: Sequence[int], offset: int, names: Sequence[str], /
+    ) -> Iterator[Columns]: ...
+
+
+@runtime_checkable
 class Identified(Protocol):
     """A reader that says what it reads, for a saved state's fingerprint.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from datarax.core import order
 from datarax.sources.fields import Field
-from datarax.sources.reader import Columns, Identified, Reader, StreamReader
+from datarax.sources.reader import ChainReader, Columns, Identified, Reader, StreamReader
 from datarax.sources.splits import read_columns
 
 DEFAULT_WINDOW = 10_000
@@ -114,13 +114,17 @@ def rechunked(pieces: Iterator[Columns], rows: int) -> Iterator[Columns]:
 def _from(
     reader: StreamReader, names: Sequence[str], sequence: NDArray[np.int64], skip: int
 ) -> Iterator[Columns]:
-    for shard in sequence.tolist():
+    shards = sequence.tolist()
+    for place, shard in enumerate(shards):
         count = reader.shards[shard]
         if count is not None and skip >= count:
             skip -= count
             continue
         begin = skip if count is not None else 0
         skip -= begin
+        if not skip and isinstance(reader, ChainReader):
+            yield from reader.chain(shards[place:], begin, names)
+            return
         for piece in reader.stream(shard, begin, names):
             rows = _rows(piece)
             if skip >= rows:
