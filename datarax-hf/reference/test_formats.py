@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import gzip
 import io
 import math
+import random
 import warnings
 
 import datasets
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from PIL import Image
@@ -193,3 +196,31 @@ def test_records_are_those_of_datasets(tmp_path, files):
     write(tmp_path / "repo", files)
     expected = theirs(tmp_path / "repo", tmp_path / "cache")
     assert {split: ours(tmp_path / "repo", split) for split in expected} == expected
+
+
+CELLS = (
+    ("1", "2", "-3", "007", " 5 "),
+    ("1.5", "2", "1e3", ".5", "-inf", "Infinity", "NaN", "1.", "1d"),
+    ("True", "False", "TRUE", "false", "true", "Yes"),
+    ("", "NA", "null", "None", "<NA>", "n/a", "x"),
+    ("a", "b c", '"q"', "x,y", "l1\nl2", "it's", "ü", " pad "),
+    ("2020-01-01", "12:30", "2020-01-01 00:00:00", "2020"),
+)
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_made_up_csv_is_read_as_pandas_reads_it(tmp_path, seed):
+    """Types, quotes, missing values, line ends; numbers stay whole where some are missing."""
+    rng = random.Random(seed)
+    pools = [rng.sample(rng.choice(CELLS), rng.randint(1, 3)) for _ in range(rng.randint(1, 4))]
+    pools = [[*pool, ""] if rng.random() < 0.3 else pool for pool in pools]
+    out = io.StringIO(newline="")
+    quoting = rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    writer = csv.writer(out, lineterminator=rng.choice(("\n", "\r\n")), quoting=quoting)
+    writer.writerow([f"c{number}" for number in range(len(pools))])
+    writer.writerows([[rng.choice(pool) for pool in pools] for _ in range(rng.randint(1, 6))])
+    text = out.getvalue().rstrip() if rng.random() < 0.3 else out.getvalue()
+    write(tmp_path / "repo", {"a.csv": text})
+    frame = pd.read_csv(tmp_path / "repo" / "a.csv")
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    assert ours(tmp_path / "repo", "train") == [plain(row) for row in table.to_pylist()]

@@ -21,7 +21,8 @@ EXTENSIONS = ["parquet", "arrow", "csv", "tsv", "jsonl", "json", "txt"]
 
 def arrow(writer, rows=40):
     out = io.BytesIO()
-    table = pa.table({"a": np.arange(rows), "s": [f"word {number}" for number in range(rows)]})
+    words = [f"word {number}" for number in range(rows)]
+    table = pa.table({"a": np.arange(rows), "s": words, "l": [[0] * 5] * rows})
     with writer(out, table.schema) as file:
         file.write_table(table, max_chunksize=10)
     return out.getvalue()
@@ -98,11 +99,13 @@ def test_every_cut_of_an_arrow_file_is_an_error_or_whole_batches(read, writer):
         assert len(found) in {0, 10, 20}
 
 
-def test_arrow_data_is_validated_before_it_is_read(read):
-    """Offsets that lead out of the buffers are no crash."""
+@pytest.mark.parametrize("offsets", [[0, 6, 12], [0, 5, 10]])
+@pytest.mark.parametrize("wrong", [2**30, -1])
+def test_arrow_data_is_validated_before_it_is_read(read, offsets, wrong):
+    """Offsets of text and of lists that lead out of the buffers are no crash."""
     data = bytearray(arrow(pa.ipc.new_stream, 10))
-    at = data.index(np.array([0, 6, 12], np.int32).tobytes())
-    data[at + 4 : at + 8] = np.array([2**30], np.int32).tobytes()
+    at = data.index(np.array(offsets, np.int32).tobytes())
+    data[at + 4 : at + 8] = np.array([wrong], np.int32).tobytes()
     with pytest.raises(CorruptDataError, match=r"'a\.arrow' cannot be read in its record batch 0"):
         read("a.arrow", bytes(data))
 

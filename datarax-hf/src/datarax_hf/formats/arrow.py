@@ -126,12 +126,14 @@ class Batches:
         return stream.read_next_batch()
 
     def _take(self, batch: pa.RecordBatch) -> None:
+        batch.validate()
         self.rows.append(batch.num_rows)
         for name, values in zip(batch.schema.names, batch.columns, strict=True):
-            self._count(name, values)
+            self._count(name, count_nulls(values))
             if pa.types.is_struct(values.type):
-                for part, inner in zip(values.type, values.flatten(), strict=True):
-                    self._count(f"{name}.{part.name}", inner)
+                for number, part in enumerate(values.type):
+                    inner = count_nulls(values.field(number))
+                    self._count(f"{name}.{part.name}", values.null_count + inner)
 
-    def _count(self, name: str, values: Any) -> None:
-        self._nulls[name] = self._nulls.get(name, 0) + count_nulls(values)
+    def _count(self, name: str, nulls: int) -> None:
+        self._nulls[name] = self._nulls.get(name, 0) + nulls

@@ -313,15 +313,21 @@ class _Padded:
     def _rows(self) -> Iterator[bytes]:
         out = io.StringIO(newline="")
         writer = csv.writer(out, lineterminator="\n", **self._dialect)
+        rows = csv.reader(_lines(self._file), **self._dialect)
         width = 0
-        for row in csv.reader(_lines(self._file), **self._dialect):
-            width = width or len(row)
-            if row:
-                writer.writerow([*row, *[""] * (width - len(row))])
-            if out.tell() > BLOCK // 8:
-                yield out.getvalue().encode()
-                out.seek(0)
-                out.truncate()
+        try:
+            for row in rows:
+                width = width or len(row)
+                if row:
+                    writer.writerow([*row, *[""] * (width - len(row))])
+                if out.tell() > BLOCK // 8:
+                    yield out.getvalue().encode()
+                    out.seek(0)
+                    out.truncate()
+        except csv.Error as error:
+            raise self._file.origin.damaged(
+                self._file.name, f"in line {rows.line_num} is no CSV that can be read: {error}"
+            ) from error
         yield out.getvalue().encode()
 
 
