@@ -86,7 +86,8 @@ class OptionsContract(ContractBase):
             datarax.load(uri, **{**dataset.options, "seed": 4})
         for given in ({}, {"seed": 3}):
             with datarax.load(uri, **{**dataset.options, **given}) as source:
-                assert source.config.seed == 3, "an option in the URI is not honoured"
+                config: Any = source.config
+                assert config.seed == 3, "an option in the URI is not honoured"
 
     @by_every_mode
     def test_a_seed_out_of_range_is_refused(self, load: Load, mode: str) -> None:
