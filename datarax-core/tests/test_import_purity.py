@@ -87,8 +87,15 @@ def test_the_plan_knows_how_wide_jax_will_be_before_it_is_imported(monkeypatch, 
     assert done.stdout.split() == [str(width)] * 2, done.stderr
 
 
-def test_listing_imports_no_numpy():
-    assert "numpy" not in imported("import datarax; datarax.list_sources()")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import datarax; datarax.list_sources()",
+        "from datarax.sources import ColumnarReader, SourceConfig, SplitReader, choose_split",
+    ],
+)
+def test_listing_and_describing_import_no_numpy(code):
+    assert "numpy" not in imported(code)
 
 
 def test_importtime_can_show_them():

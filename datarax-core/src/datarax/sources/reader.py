@@ -5,7 +5,8 @@ map-style protocol of Grain and PyTorch, so `source.reader` goes into their load
 `ColumnReader` and `BufferReader` are optional abilities, checked once when a source is built.
 
 Readers are safe to read from several threads, deterministic (the same index gives the same
-record) and picklable: handles are dropped and reopened, data in memory travels.
+record) and picklable: handles are dropped and reopened, data in memory travels. NumPy comes with
+the first record read, so that a plugin is described without it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import abc
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from datarax.sources.fields import Field
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Record = dict[str, Any]
-Indices = NDArray[np.int64]
+Indices: TypeAlias = "NDArray[np.int64]"
 Columns = Mapping[str, Any]
 
 
@@ -167,14 +169,17 @@ class ColumnarReader(RecordReader):
         """Return the columns `names` of the records at `indices`."""
 
     def record(self, index: int) -> Record:
-        return self._records(np.array([index], np.int64))[0]
+        return self._records([index])[0]
 
     def __getitems__(self, indices: Sequence[int], /) -> list[Record]:
         size = len(self)
         checked = [check_index(index, size) for index in indices]
-        return self._records(np.array(checked, np.int64)) if checked else []
+        return self._records(checked) if checked else []
 
-    def _records(self, indices: Indices) -> list[Record]:
+    def _records(self, checked: Sequence[int]) -> list[Record]:
+        import numpy as np
+
+        indices = np.array(checked, np.int64)
         names = tuple(self.fields)
         columns = self.read(indices, names)
         return [{name: columns[name][row] for name in names} for row in range(len(indices))]

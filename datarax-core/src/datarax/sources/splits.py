@@ -2,7 +2,8 @@
 
 The grammar is that of TFDS and Hugging Face `datasets`: slices count records, or percents rounded
 to the closest record, may be negative, and are cut at the ends; a sum joins its terms in order.
-`SplitReader` is the reader of such a selection over one reader or several.
+`SplitReader` is the reader of such a selection over one reader or several. NumPy comes with the
+first of them, so that a plugin is described without it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from datarax.errors import UnknownSplitError, listing, nearest
 from datarax.sources.fields import Field
@@ -26,6 +24,9 @@ from datarax.sources.reader import (
     Indices,
     Reader,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _TERM = re.compile(r"\s*(?P<name>[^\[\]\+\s]+)\s*(?:\[(?P<slice>[^\]]*)\])?\s*")
 _BOUND = re.compile(r"\s*(?P<value>[+-]?\d(?:_?\d)*)\s*(?P<percent>%)?\s*")
@@ -127,6 +128,8 @@ class SplitReader(ColumnarReader):
         *,
         identity: Mapping[str, str] | None = None,
     ) -> None:
+        import numpy as np
+
         if not parts:
             raise ValueError("a selection needs at least one part")
         self._readers = tuple(reader for reader, _ in parts)
@@ -153,6 +156,8 @@ class SplitReader(ColumnarReader):
         if len(pieces) == 1:
             reader, _, stored = pieces[0]
             return read_columns(reader, stored, names)
+        import numpy as np
+
         fields = self.fields
         columns: dict[str, Any] = {
             name: np.empty((len(indices), *(fields[name].shape or ())), fields[name].dtype)
@@ -186,6 +191,8 @@ class SplitReader(ColumnarReader):
             reader.close()
 
     def _pieces(self, indices: Indices) -> Any:
+        import numpy as np
+
         if len(self._readers) == 1:
             yield self._readers[0], np.arange(len(indices)), indices + self._starts[0]
             return
@@ -200,6 +207,8 @@ def read_columns(reader: Reader, indices: Indices, names: Sequence[str]) -> Colu
     """Return columns of any reader: by its own `read`, else record by record."""
     if isinstance(reader, ColumnReader):
         return reader.read(indices, names)
+    import numpy as np
+
     records = reader.__getitems__(indices.tolist()) if len(indices) else []
     fields = reader.fields
     columns: dict[str, Any] = {}
