@@ -6,6 +6,8 @@ import gc
 import io
 import pickle
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 from itertools import pairwise
@@ -383,3 +385,31 @@ def test_threads_end_with_their_last_user_and_come_back():
         for thread in decoding():
             thread.join(5)
         assert not decoding()
+
+
+FORKED = """
+import os
+from datarax_hf.threads import Threads
+
+def run(threads):
+    done = []
+    threads.each(done.append, list(range(8)))
+    return sorted(done) == list(range(8))
+
+threads = Threads()
+assert run(threads)
+child = os.fork()
+if child == 0:
+    os._exit(0 if run(threads) and run(Threads()) else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert run(threads)
+print("done")
+"""
+
+
+def test_a_forked_child_makes_threads_of_its_own_and_a_process_ends_without_closing():
+    """The parent's stayed with the parent; nothing waits for threads that idle."""
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, timeout=60
+    )
+    assert (run.returncode, run.stdout) == (0, "done\n"), run.stderr
