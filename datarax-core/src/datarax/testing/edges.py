@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -131,17 +132,18 @@ class EdgesContract(ContractBase):
             return
 
         width = longest + 1
-        for _ in range(2):
-            source = load(mode=mode, pad=dict.fromkeys(ragged, width))
-            batch = next(source.batches(3))
-            for name in ragged:
-                assert batch[name].shape == (3, width)
-                for row, record in enumerate(dataset.records[:3]):
-                    items = _items(record[name])
-                    assert int(batch[f"{name}_length"][row]) == len(items), f"{name}_length"
-                    found = np.asarray(batch[name][row])
-                    np.testing.assert_array_equal(found[: len(items)], items)
-                    assert not found[len(items) :].any(), f"{name} is not filled up with zeros"
+        source = load(mode=mode, pad=dict.fromkeys(ragged, width))
+        batches = [next(source.batches(3))]
+        if mode != "streaming":
+            batches.append(source.get_batch_at(0, 3))
+        for batch, name in itertools.product(batches, ragged):
+            assert batch[name].shape == (3, width)
+            for row, record in enumerate(dataset.records[:3]):
+                items = _items(record[name])
+                assert int(batch[f"{name}_length"][row]) == len(items), f"{name}_length"
+                found = np.asarray(batch[name][row])
+                np.testing.assert_array_equal(found[: len(items)], items)
+                assert not found[len(items) :].any(), f"{name} is not filled up with zeros"
 
     @by_every_mode
     def test_a_value_beyond_its_width_is_an_error_or_cut_and_counted(
