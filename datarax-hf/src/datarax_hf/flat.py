@@ -13,7 +13,6 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import Field, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from datarax.progress import Progress
 from datarax_hf.columns import Column
 from datarax_hf.derived import Derived, Hold
 from datarax_hf.shards import Shards
+from datarax_hf.threads import Threads
 
 SMALL_BYTES = 2**23
 """Columns that take up to so many bytes together stay in memory instead of on the disk."""
@@ -173,6 +173,7 @@ class _Decoder:
 
     def __init__(self, shards: Shards, progress: Progress) -> None:
         self.shards = shards
+        self._threads = Threads()
         self._progress = progress
 
     def run(self, column: Column, part: Part, put: Callable[[int, NDArray[Any]], None]) -> None:
@@ -194,18 +195,7 @@ class _Decoder:
                 with lock:
                     self._progress.advance(len(table))
 
-        with ThreadPoolExecutor(cores()) as pool:
-            try:
-                for done in as_completed([pool.submit(decode, group) for group in part.groups]):
-                    done.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._threads.each(decode, part.groups)
 
 
 def _progress(shards: Shards, records: int) -> Progress:

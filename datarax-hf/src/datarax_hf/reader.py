@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +33,6 @@ from datarax_hf.derived import Derived, NotKeptError
 from datarax_hf.features import Features, Kind, describe
 from datarax_hf.flat import (
     FlatColumn,
-    cores,
     in_memory,
     on_disk,
     parts_of,
@@ -46,6 +44,7 @@ from datarax_hf.plan import Plan
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
 from datarax_hf.structs import flat_features
+from datarax_hf.threads import Threads
 
 HELD_BYTES = 2**24
 """Bytes of decoded row groups that stay in memory."""
@@ -164,6 +163,7 @@ class HFReader(ColumnarReader):
         self._asked: set[str] = set()
         self._refused: set[str] = set()
         self._touched = 0
+        self._threads = Threads()
         self._laying = threading.Lock()
         self._columns: dict[str, Column] = {}
         fills = dict(fill_nulls or {})
@@ -235,6 +235,7 @@ class HFReader(ColumnarReader):
             large = [column for column in columns if column not in small]
             try:
                 self._flat.update(on_disk(self._shards, large, parts, self._derived))
+                pa.default_memory_pool().release_unused()
             except NotKeptError as error:
                 self._refused.update(column.name for column in large)
                 if not self._derived.refused:
@@ -247,6 +248,7 @@ class HFReader(ColumnarReader):
 
     def close(self) -> None:
         self._recent.clear()
+        self._threads.close()
         flat, self._flat = self._flat, {}
         for held in flat.values():
             held.close()
@@ -292,7 +294,7 @@ class HFReader(ColumnarReader):
                 column.decode_picked(images, out[name])
             return
         # A run goes on where it ends: only its last row group is read from again.
-        self._recent.clear()
+        self._recent.keep({group for group, _, _ in pieces})
         last = len(pieces) - 1
         self._threads.each(
             lambda number: self._place(*pieces[number], out, keep=number == last),

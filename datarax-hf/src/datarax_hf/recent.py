@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any
 
 Key = tuple[int, str]
@@ -40,6 +41,12 @@ class RecentColumns:
             while self._bytes > self._limit and len(self._held) > 1:
                 _, (_, freed) = self._held.popitem(last=False)
                 self._bytes -= freed
+
+    def keep(self, groups: Collection[int]) -> None:
+        """Drop the columns of all other row groups."""
+        with self._lock:
+            for key in [key for key in self._held if key[0] not in groups]:
+                self._bytes -= self._held.pop(key)[1]
 
     def clear(self) -> None:
         """Drop everything."""

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 Piece = TypeVar("Piece")
 
 _lock = threading.Lock()
+_within = threading.local()
 _shared: tuple[int, weakref.ref[ThreadPoolExecutor]] | None = None
 
 
@@ -33,12 +34,12 @@ class Threads:
         self._held: tuple[int, ThreadPoolExecutor] | None = None
 
     def each(self, work: Callable[[Piece], Any], pieces: Sequence[Piece]) -> None:
-        """Call `work` with each piece, on all cores.
+        """Call `work` with each piece, on all cores; work of the pool does its own pieces itself.
 
         Raises:
             Exception: What `work` raises for the first of the pieces for which it raises.
         """
-        if len(pieces) < 2 or cores() < 2:
+        if len(pieces) < 2 or cores() < 2 or getattr(_within, "pool", False):
             for piece in pieces:
                 work(piece)
             return
@@ -75,9 +76,14 @@ def _pool_of_the_process() -> ThreadPoolExecutor:
     with _lock:
         pool = _shared[1]() if _shared is not None and _shared[0] == os.getpid() else None
         if pool is None:
-            pool = ThreadPoolExecutor(cores(), thread_name_prefix="datarax-decode")
+            pool = ThreadPoolExecutor(cores(), "datarax-decode", initializer=_enter)
             _shared = (os.getpid(), weakref.ref(pool))
         return pool
+
+
+def _enter() -> None:
+    """Mark a thread as one of the pool: were it to wait for others, all might wait."""
+    _within.pool = True
 
 
 def _forget() -> None:
