@@ -7,6 +7,7 @@ address, so that what a stream reads cannot change under it.
 from __future__ import annotations
 
 import io
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, wait
@@ -160,6 +161,8 @@ class RemoteFile(io.RawIOBase):
     Closing it ends the requests that still run.
     """
 
+    _at_exit = staticmethod(sys.is_finalizing)  # held here: at exit modules are emptied first
+
     def __init__(
         self, remote: Remote, name: str, parts: Sequence[tuple[int, Future[bytearray]]]
     ) -> None:
@@ -211,8 +214,9 @@ class RemoteFile(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            for _, answer in self._asked:
-                answer.cancel()
+            if not self._at_exit():
+                for _, answer in self._asked:
+                    answer.cancel()
             self._held = []
         super().close()
 

@@ -14,12 +14,17 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from inspect import CORO_CREATED, getcoroutinestate
+from types import CoroutineType
 from typing import Any
 from urllib.parse import urlsplit
 
 from huggingface_hub import constants, get_async_session
-from huggingface_hub.utils import hf_raise_for_status
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, by its docs
+    hf_raise_for_status,
+)
 
 from datarax.errors import SourceClosedError
 from datarax_hf.errors import HubConnectionError
@@ -129,6 +134,7 @@ class _Requests:
 
     async def _serve(self) -> None:
         await self.stopped.wait()
+        await _all_begun()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -136,6 +142,17 @@ class _Requests:
         await self._client.aclose()
 
     async def read(self, wanted: _Range) -> bytearray:
+        """Return the bytes once all of them have come, as `_read` does; may be cancelled."""
+        reading = asyncio.ensure_future(self._read(wanted))
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await _all_begun()
+            reading.cancel()
+            await asyncio.wait([reading])
+            raise
+
+    async def _read(self, wanted: _Range) -> bytearray:
         """Return the bytes once all of them have come.
 
         Raises:
@@ -184,12 +201,23 @@ class _Requests:
             if _place(answer) != wanted.place:
                 raise HubConnectionError(_other_bytes(wanted, answer))
             self._moved[wanted.url] = str(answer.url)
-            async for chunk in answer.aiter_raw():
-                wanted.data += chunk
-                if wanted.whole:
-                    del wanted.data[wanted.end - wanted.begin :]
-                    return
+            async with aclosing(answer.aiter_raw()) as chunks:
+                async for chunk in chunks:
+                    wanted.data += chunk
+                    if wanted.whole:
+                        del wanted.data[wanted.end - wanted.begin :]
+                        return
         raise ConnectionError("the answer ended before its bytes did")
+
+
+async def _all_begun() -> None:
+    """Wait until every task of the loop has begun: anyio warns of one that is cancelled before."""
+    while any(_is_new(task.get_coro()) for task in asyncio.all_tasks()):  # noqa: ASYNC110  # at the next turn
+        await asyncio.sleep(0)
+
+
+def _is_new(coroutine: object) -> bool:
+    return isinstance(coroutine, CoroutineType) and getcoroutinestate(coroutine) == CORO_CREATED
 
 
 def _end(requests: _Requests, thread: threading.Thread) -> None:

@@ -161,6 +161,8 @@ class ParquetStream:
                         if first:
                             where += f", rows from {first} on"
                         yield self._converted(kept, names, where)
+        except GeneratorExit:  # at exit, where the names below may be gone already
+            raise
         except (DataraxError, FileNotFoundError):
             raise
         except (pa.ArrowException, OSError) as error:

@@ -161,6 +161,8 @@ class ParsedStream:
         try:
             for table in parse(name, origin, self._settings, guess):
                 yield cast_to_features(table, self._settings.features)
+        except GeneratorExit:  # at exit, where the names below may be gone already
+            raise
         except (DataraxError, FileNotFoundError):
             raise
         except pa.ArrowInvalid as error:
