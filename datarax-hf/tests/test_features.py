@@ -22,6 +22,11 @@ from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import MEDIA, fields_from, modern
 from datarax_hf.structs import flat_features
 
+ARROW = int(pa.__version__.partition(".")[0])
+FIXED_WITH_NULLS = [pa.list_(pa.int64(), 2)] if ARROW >= 26 else []
+"""What older releases of pyarrow cannot write into parquet, and so no file of theirs holds."""
+VIEW = pa.string_view() if ARROW >= 26 else pa.string()
+
 
 @pytest.fixture
 def write(tmp_path, make):
@@ -75,11 +80,11 @@ def test_a_fill_makes_an_array_of_a_column_with_nulls(read, values, fill, dtype)
     filled = read(columns, config={"fill_nulls": {"x": fill}})
     assert filled.fields["x"].shape == ()
     got = column(filled)
-    assert got.dtype == dtype.to_pandas_dtype()
+    assert got.dtype == pa.array([], dtype).to_numpy(zero_copy_only=False).dtype
     assert got.tolist() == [fill if value is None else value for value in values]
 
 
-@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.list_(pa.int64(), 2)])
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), *FIXED_WITH_NULLS])
 def test_a_fill_stands_for_whole_lists_of_a_fixed_length(read, make, kind):
     """A null list is as many fills as it is long."""
     columns = {"x": pa.array([[1, 2], None, [None, 3]], kind)}
@@ -393,7 +398,7 @@ def test_features_alone_promise_what_files_hold(read, make):
 
 def test_views_and_nested_dictionaries_are_read_as_plain_ones(read):
     """How a column is laid out in memory is no part of what it holds."""
-    columns = {"d": pa.array([["x"], ["y", "x"]]), "s": pa.array(["p", "q"], pa.string_view())}
+    columns = {"d": pa.array([["x"], ["y", "x"]]), "s": pa.array(["p", "q"], VIEW)}
     kind = pa.list_(pa.dictionary(pa.int32(), pa.string()))
     columns["d"] = pa.array([["x"], ["y", "x"]], kind)
     reader = read(columns)
