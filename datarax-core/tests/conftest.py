@@ -134,8 +134,9 @@ def load():
 
 
 @pytest.fixture
-def command_line(capsys):
+def command_line(capsys, monkeypatch):
     """Run the command line in this process: `command_line("sources")` is (code, out, err)."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # tox sets it, and lines would be wrapped
 
     def run(*arguments):
         capsys.readouterr()
