@@ -130,7 +130,7 @@ class SourceHooks:
     def caches() -> Mapping[str, str]:
         """Return the folders the plugin keeps data in, by what each holds. Optional.
 
-        For `datarax doctor`: `{"downloads": "/home/me/.cache/..."}`, as the environment has them;
+        For `datarax doctor`: `{"downloads": "~/.cache/..."}`, as the environment has them;
         they need not exist yet.
         """
         raise NotImplementedError
