@@ -128,6 +128,68 @@ def test_a_loop_that_breaks_leaves_no_thread_behind():
     assert staging() == []
 
 
+def test_collecting_a_pass_as_garbage_does_not_wait_for_its_reader():
+    """The collector may run where a lock is held that the reader waits for: it would wait for ever."""
+    lock, waiting = threading.Lock(), threading.Event()
+
+    class Locked(Failing):
+        def record(self, index):
+            if index == 60:
+                waiting.set()
+                with lock:
+                    return super().record(index)
+            return super().record(index)
+
+    with lock:
+        batches = lazy(Locked(4000)).batches(1)
+        next(batches)
+        ring = [batches]
+        ring.append(ring)
+        assert waiting.wait(20)
+        del batches, ring
+        began = time.monotonic()
+        gc.collect()
+        assert time.monotonic() - began < 5
+        assert len(staging()) == 1  # it waits for the lock, and nobody for it
+
+
+LEFT = """
+import threading, time
+import numpy as np
+from datarax.sources import ColumnarReader, Field, ReaderSource, SourceConfig
+
+class Waiting(ColumnarReader):
+    fields = {"x": Field.array(np.int32)}
+    waits = threading.Event()
+    def __len__(self):
+        return 4000
+    def read(self, indices, names):
+        if 700 in indices.tolist():
+            self.waits.set()
+            time.sleep(WAIT)
+        return {"x": np.asarray(indices, np.int32)}
+    def close(self):
+        self.waits.set()
+
+reader = Waiting()
+batches = ReaderSource(SourceConfig(mode="lazy"), reader).batches(10, prefetch=4)
+next(batches)
+assert reader.waits.wait(20)
+"""
+
+
+@pytest.mark.parametrize("wait", [0.2, 600], ids=["soon", "never"])
+def test_a_process_ends_quietly_in_the_middle_of_a_pass(wait):
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT.replace("WAIT", str(wait))],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_loop_that_ends_leaves_no_thread_behind():
     list(lazy(Failing(6)).batches(2))
     assert staging() == []

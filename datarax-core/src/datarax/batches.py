@@ -80,7 +80,7 @@ class Batches:
         self._ready: deque[Staged] = deque()
         self._closed = False
         self._done = False
-        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._background: Background | None = None
 
     def __iter__(self) -> Self:
         return self
@@ -182,9 +182,8 @@ class Batches:
         if not self._prefetch:
             self._pieces = pieces
         elif self._source._stages_in_background():
-            background = Background(pieces, self._prefetch)
-            self._finalizer = weakref.finalize(self, background.stop)
-            self._pieces = background
+            self._pieces = self._background = Background(pieces, self._prefetch)
+            weakref.finalize(self, self._background.let_go).atexit = False
         else:
             self._pieces = ahead(pieces, self._prefetch)
 
@@ -206,6 +205,6 @@ class Batches:
     def _release(self) -> None:
         self._ready.clear()
         self._pieces = None
-        if self._finalizer is not None:
-            self._finalizer()
-            self._finalizer = None
+        if self._background is not None:
+            self._background.stop()
+            self._background = None

@@ -7,9 +7,11 @@ dispatches ahead and needs none.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 MASK = "valid_mask"
 PIECE_BYTES = 8 * 2**20
 PIECE_BATCHES = 32
+
+_EXIT_SECONDS = 5.0
+_running: dict[threading.Thread, threading.Event] = {}
+"""The threads that stage now, and what tells each to stop."""
 
 Remainder = Literal["drop", "pad", "keep"]
 
@@ -171,6 +177,14 @@ class Background:
         with contextlib.suppress(queue.Full):  # a consumer in another thread must not wait on
             self._ready.put_nowait(("end", None))
 
+    def let_go(self) -> None:
+        """Tell the thread to stop, and wait for nothing: for the garbage collector.
+
+        It may run in any thread and at any moment: in this very one as it holds the queue's lock,
+        or in one that holds, inside JAX, a lock for which this one waits.
+        """
+        self._stopped.set()
+
 
 def ahead(pieces: Iterator[Piece], count: int) -> Iterator[Piece]:
     """Yield the pieces, each made when the one `count` before it is taken."""
@@ -194,6 +208,7 @@ def _produce(
     ready: queue.Queue[tuple[str, Any]],
     stopped: threading.Event,
 ) -> None:
+    _running[threading.current_thread()] = stopped
     try:
         with staging(stopped):
             for piece in pieces:
@@ -203,6 +218,21 @@ def _produce(
         _put(ready, ("end", None), stopped)
     except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the consumer
         _put(ready, ("error", error), stopped)
+    finally:
+        del _running[threading.current_thread()]
+
+
+@atexit.register
+def _stop_all() -> None:
+    """End the threads before the interpreter does, so that none is inside JAX as it is torn down.
+
+    One whose reader waits for what does not come is left behind after a while.
+    """
+    for stopped in list(_running.values()):
+        stopped.set()
+    deadline = time.monotonic() + _EXIT_SECONDS
+    for thread in list(_running):
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _put(
