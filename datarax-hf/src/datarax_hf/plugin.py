@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from datarax.registry import DatasetInfo, Fetched, SourceURI, Verified
+    from datarax.testing import KnownDataset
     from datarax_hf.source import HFSource
 
 
@@ -22,7 +23,7 @@ class HFPlugin:
     def describe(self) -> PluginInfo:
         """Return what the plugin is."""
         return PluginInfo(
-            summary="Datasets of the Hugging Face Hub, from parquet",
+            summary="Datasets of the Hugging Face Hub",
             config=HFSourceConfig,
             capabilities=INDEXED
             | {Capability.FETCHES, Capability.STREAMING, Capability.WINDOW_SHUFFLE},
@@ -69,6 +70,15 @@ class HFPlugin:
         from datarax_hf.derived import derived_folders
 
         return {"downloads": str(hub_cache(None)), "derived": str(derived_folders(None, None)[0])}
+
+    @hookimpl
+    def sample(self, folder: str) -> KnownDataset:
+        """Return a small dataset that a Hub of this machine serves, whose cache is in `folder`."""
+        from pathlib import Path
+
+        from datarax_hf.sample import sample
+
+        return sample(Path(folder))
 
 
 plugin = HFPlugin()

@@ -156,6 +156,7 @@ class LifecycleContract(ContractBase):
     @by_every_mode
     def test_batches_that_are_closed_leave_no_thread(self, load: Load, mode: str) -> None:
         source = load(mode=mode)
+        list(source.batches(2))  # what the source keeps for as long as it lives is there now
         before = set(threading.enumerate())
         with source.batches(2, epochs=3) as batches:
             next(batches)
