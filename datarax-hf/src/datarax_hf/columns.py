@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -42,8 +42,19 @@ class Column(abc.ABC):
         """Return the column of a row group, with `nbytes`, in the form that `gather` takes."""
 
     @abc.abstractmethod
-    def gather(self, loaded: Any, rows: Rows, where: str) -> Any:
-        """Return the values at `rows`: an array for an array field, else a list."""
+    def gather(self, loaded: Any, rows: Rows, place: Place) -> Any:
+        """Return the values at `rows`: an array for an array field, else a list.
+
+        Args:
+            loaded: What `load` returned.
+            rows: The rows, in any order.
+            place: Says where a row lies.
+        """
+
+    @property
+    def stored_as(self) -> list[str]:
+        """What the form that `load` returns depends on, beside the data."""
+        return [type(self).__name__]
 
     def close(self) -> None:  # noqa: B027  # most columns hold nothing
         """Release what reading holds; the column can be read again."""
@@ -142,7 +153,7 @@ class ArrayColumn(Column):
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return values.astype(self.field.dtype, copy=False).reshape(-1, *shape)
 
-    def gather(self, loaded: NDArray[Any], rows: Rows, where: str) -> NDArray[Any]:  # noqa: ARG002
+    def gather(self, loaded: NDArray[Any], rows: Rows, place: Place) -> NDArray[Any]:  # noqa: ARG002
         return loaded[rows]
 
     def _flat(self, values: pa.Array, shape: tuple[int, ...], where: str) -> NDArray[Any]:
@@ -196,25 +207,39 @@ class ObjectColumn(Column):
         read_as, convert = self._meaning
         return stored if convert is None else readable(stored, read_as)
 
-    def gather(self, loaded: pa.ChunkedArray, rows: Rows, where: str) -> list[Any]:
+    def gather(self, loaded: pa.ChunkedArray, rows: Rows, place: Place) -> list[Any]:
         values: list[Any] = []
-        for some, _ in _taken(loaded, rows):
-            try:
-                values += some.to_pylist()
-            except (ValueError, OverflowError) as error:
-                raise CorruptDataError(
-                    f"{where}: the column {self.name!r} holds what Python has no value for: {error}"
-                ) from error
+        for some, own in _taken(loaded, rows):
+            values += self._python(some, own, place)
         _, convert = self._meaning
         if convert is None:
             return values
         return [
-            None if value is None else convert(value, self._place(where, row))
+            None if value is None else convert(value, partial(self._told, place, row))
             for value, row in zip(values, rows.tolist(), strict=True)
         ]
 
-    def _place(self, where: str, row: int) -> Callable[[], str]:
-        return lambda: f"{where}, row {row}, column {self.name!r}"
+    @property
+    def stored_as(self) -> list[str]:
+        return [type(self).__name__, str(self._meaning[0])]
+
+    def _python(self, some: pa.Array, rows: Rows, place: Place) -> list[Any]:
+        try:
+            values: list[Any] = some.to_pylist()
+        except (ValueError, OverflowError) as error:
+            if len(some) > 1:  # one by one, to find which it is
+                return [
+                    value
+                    for row in range(len(some))
+                    for value in self._python(some[row : row + 1], rows[row : row + 1], place)
+                ]
+            raise CorruptDataError(
+                f"{self._told(place, rows[0])} holds what Python has no value for: {error}"
+            ) from error
+        return values
+
+    def _told(self, place: Place, row: int) -> str:
+        return f"{place(row)}, column {self.name!r}"
 
     @cached_property
     def _meaning(self) -> tuple[pa.DataType | None, Meaning | None]:
@@ -238,7 +263,7 @@ class SequenceColumn(Column):
     def load(self, data: pa.ChunkedArray, where: str) -> pa.ChunkedArray:  # noqa: ARG002
         return plain(data)
 
-    def gather(self, loaded: pa.ChunkedArray, rows: Rows, where: str) -> list[Any]:  # noqa: ARG002
+    def gather(self, loaded: pa.ChunkedArray, rows: Rows, place: Place) -> list[Any]:  # noqa: ARG002
         values: list[Any] = []
         for some, _ in _taken(loaded, rows):
             values += self._arrays(some)
@@ -270,19 +295,19 @@ class SequenceColumn(Column):
 
 @dataclass(frozen=True)
 class Picked:
-    """Encoded images of one row group, not decoded yet.
+    """Encoded images of one row group or chunk, not decoded yet.
 
     Attributes:
         images: The encoded images.
-        rows: Their rows in the row group.
+        rows: Their rows in it.
         positions: Where each belongs in what was asked for.
-        where: Words for where the row group lies.
+        place: Says where a row lies.
     """
 
     images: pa.Array
     rows: Rows
     positions: Rows
-    where: str
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -302,23 +327,23 @@ class ImageColumn(Column):
         chunks = [chunk.flatten()[place] for chunk in stored.chunks]
         return pa.chunked_array(chunks, type=stored.type.field(place).type)
 
-    def gather(self, loaded: pa.ChunkedArray, rows: Rows, where: str) -> Any:
+    def gather(self, loaded: pa.ChunkedArray, rows: Rows, place: Place) -> Any:
         if self.field.is_array:
             out = np.empty((len(rows), *(self.field.shape or ())), self.field.dtype)
-            self.gather_into(loaded, rows, where, out)
+            self.gather_into(loaded, rows, place, out)
             return out
         values: list[Any] = []
         for images, some in _taken(loaded, rows):
-            values += self.decoder.decode_all(images, self._place(where, some), self.threads)
+            values += self.decoder.decode_all(images, self._place(place, some), self.threads)
         return values
 
     def gather_into(
-        self, loaded: pa.ChunkedArray, rows: Rows, where: str, out: NDArray[Any]
+        self, loaded: pa.ChunkedArray, rows: Rows, place: Place, out: NDArray[Any]
     ) -> None:
         """Fill `out`, C-contiguous and of shape (rows, *shape), with the pixels at `rows`."""
         begin = 0
         for images, some in _taken(loaded, rows):
-            self._decode_into(images, out[begin : begin + len(some)], self._place(where, some))
+            self._decode_into(images, out[begin : begin + len(some)], self._place(place, some))
             begin += len(some)
 
     def describe(self, data: pa.ChunkedArray, where: str) -> str | None:
@@ -337,12 +362,12 @@ class ImageColumn(Column):
             return None
 
     def pick(
-        self, loaded: pa.ChunkedArray, rows: Rows, positions: Rows, where: str
+        self, loaded: pa.ChunkedArray, rows: Rows, positions: Rows, place: Place
     ) -> list[Picked]:
         """Return the encoded images at `rows`, which `decode_picked` puts at `positions`."""
         picked, begin = [], 0
         for images, some in _taken(loaded, rows):
-            picked.append(Picked(images, some, positions[begin : begin + len(some)], where))
+            picked.append(Picked(images, some, positions[begin : begin + len(some)], place))
             begin += len(some)
         return picked
 
@@ -358,7 +383,7 @@ class ImageColumn(Column):
         def place(row: int) -> str:
             number = int(np.searchsorted(ends, order[row], side="right"))
             within = order[row] - (ends[number] - len(parts[number]))
-            return self._place(picked[number].where, picked[number].rows)(within)
+            return self._place(picked[number].place, picked[number].rows)(within)
 
         if isinstance(out, list):
             out[:] = self.decoder.decode_all(images, place, self.threads)
@@ -376,8 +401,8 @@ class ImageColumn(Column):
             raise CorruptDataError(f"{place(row)}: the image has no bytes")
         self.decoder.decode_into(images, out, place, self.threads)
 
-    def _place(self, where: str, rows: Rows) -> Place:
-        return lambda row: f"{where}, row {rows[row]}, column {self.name!r}"
+    def _place(self, place: Place, rows: Rows) -> Place:
+        return lambda row: f"{place(int(rows[row]))}, column {self.name!r}"
 
 
 def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows]]:

@@ -25,14 +25,14 @@ from datarax.errors import CorruptDataError
 from datarax.progress import Progress
 from datarax_hf.columns import Column
 from datarax_hf.derived import Derived, Hold
-from datarax_hf.shards import Shards
+from datarax_hf.shards import Shards, grouped
 from datarax_hf.threads import Threads
 
 SMALL_BYTES = 2**23
 """Columns that take up to so many bytes together stay in memory instead of on the disk."""
 
 SLICE_BYTES = 2**22
-VERSION = 1
+VERSION = 2
 _SLUG = re.compile(r"[^A-Za-z0-9_]+")
 Rows = NDArray[np.int64]
 
@@ -69,6 +69,7 @@ class FlatColumn:
         self._arrays = tuple(np.asarray(array) for array in arrays)
         self._begins = np.array([part.begin for part in parts], np.int64)
         self._hold = hold
+        self.held_bytes = 0 if hold is not None else sum(array.nbytes for array in self._arrays)
 
     def gather(self, indices: Rows, out: NDArray[Any]) -> None:
         """Fill `out` with the values at `indices`, which its parts hold."""
@@ -76,12 +77,7 @@ class FlatColumn:
             # "clip" because "raise" gathers into a buffer of its own first; indices are within.
             np.take(self._arrays[0], indices - self._begins[0], axis=0, out=out, mode="clip")
             return
-        if not len(indices):
-            return
-        parts = np.searchsorted(self._begins, indices, side="right") - 1
-        order = np.argsort(parts, kind="stable")
-        distinct, starts = np.unique(parts[order], return_index=True)
-        for part, positions in zip(distinct.tolist(), np.split(order, starts[1:]), strict=True):
+        for part, positions in grouped(np.searchsorted(self._begins, indices, side="right") - 1):
             out[positions] = self._arrays[part][indices[positions] - self._begins[part]]
 
     def close(self) -> None:
@@ -104,10 +100,10 @@ def parts_of(shards: Shards, ranges: Sequence[tuple[int, int]]) -> list[Part]:
     ]
 
 
-def small_columns(columns: Sequence[Column], parts: Sequence[Part]) -> list[Column]:
-    """Return the columns that are to stay in memory: the smallest, within `SMALL_BYTES` in all."""
+def small_columns(columns: Sequence[Column], parts: Sequence[Part], left: int) -> list[Column]:
+    """Return the columns that are to stay in memory: the smallest, within `left` bytes in all."""
     records = sum(part.records for part in parts)
-    small, left = [], SMALL_BYTES
+    small = []
     for column in sorted(columns, key=row_bytes):
         left -= records * row_bytes(column)
         if left < 0:
@@ -121,7 +117,7 @@ def in_memory(
 ) -> dict[str, FlatColumn]:
     """Return the flat form of columns, whose fields are arrays, in memory."""
     records = sum(part.records for part in parts)
-    with _progress(shards, len(columns) * records) as progress:
+    with progress_of(shards, len(columns) * records) as progress:
         decoder = _Decoder(shards, progress)
         return {column.name: _held(decoder, column, parts, records) for column in columns}
 
@@ -136,7 +132,7 @@ def on_disk(
         CorruptDataError: If a file is damaged.
     """
     places = {
-        (column.name, part): (shards.source_of(part.groups.start), _file_name(column, part, shards))
+        (column.name, part): (shards.source_of(part.groups.start), _file_name(shards, column, part))
         for column in columns
         for part in parts
     }
@@ -148,7 +144,7 @@ def on_disk(
     ]
     if lacking:
         derived.make_room(sum(part.records * row_bytes(column) for column, part in lacking))
-    with _progress(shards, sum(part.records for _, part in lacking)) as progress:
+    with progress_of(shards, sum(part.records for _, part in lacking)) as progress:
         decoder = _Decoder(shards, progress)
         for column, part in lacking:
             derived.file(*places[column.name, part], partial(_write, decoder, column, part))
@@ -184,21 +180,23 @@ class _Decoder:
         lock = threading.Lock()
 
         def decode(group: int) -> None:
-            place = self.shards.begin(group) - part.begin
+            begin, done = self.shards.begin(group) - part.begin, 0
             where = self.shards.where(group)
             for table in self.shards.slices(group, [column.name], _slice_rows(column)):
                 values = column.load(table.column(column.name), where)
                 if not isinstance(values, np.ndarray):
-                    values = column.gather(values, np.arange(len(table)), where)
-                put(place, values)
-                place += len(table)
+                    rows = np.arange(len(table))
+                    values = column.gather(values, rows, self.shards.place(group, done))
+                put(begin + done, values)
+                done += len(table)
                 with lock:
                     self._progress.advance(len(table))
 
         self._threads.each(decode, part.groups)
 
 
-def _progress(shards: Shards, records: int) -> Progress:
+def progress_of(shards: Shards, records: int) -> Progress:
+    """Return a bar for laying out values of `records`."""
     return Progress(f"laying out hf:{shards.origin.dataset}", records)
 
 
@@ -255,19 +253,31 @@ def _slice_rows(column: Column) -> int:
     return max(1, SLICE_BYTES // max(1, row_bytes(column)))
 
 
-def _file_name(column: Column, part: Part, shards: Shards) -> str:
-    """Return a name for a column of a part: a readable piece of it, and a hash of the rest."""
-    told = [
+def file_name(shards: Shards, column: Column, part: Part, form: Sequence[Any], ending: str) -> str:
+    """Return a name for a column of a part: a readable piece of it, and a hash of the rest.
+
+    Args:
+        shards: The files.
+        column: The column.
+        part: The part.
+        form: What the bytes depend on beside these.
+        ending: The ending of the name.
+    """
+    groups = [shards.number_within(part.groups.start), len(part.groups)]
+    told = json.dumps([column.name, groups, part.records, *form])
+    digest = hashlib.sha256(told.encode()).hexdigest()[:20]
+    return f"{_SLUG.sub('-', column.name)[:40]}-{digest}{ending}"
+
+
+def _file_name(shards: Shards, column: Column, part: Part) -> str:
+    form = [
         type(column).__name__,
         str(column.field.dtype),
         column.field.shape,
         [repr(getattr(column, option.name)) for option in fields(column) if _matters(option)],
-        [shards.number_within(part.groups.start), len(part.groups)],
-        part.records,
         VERSION,
     ]
-    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:20]
-    return f"{_SLUG.sub('-', column.name)[:40]}-{digest}.npy"
+    return file_name(shards, column, part, form, ".npy")
 
 
 def _matters(option: Field[Any]) -> bool:

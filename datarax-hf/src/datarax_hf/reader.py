@@ -1,8 +1,8 @@
 """The reader of a Hub dataset: host records by index, from parquet row groups. Free of JAX.
 
 In storage order each row group is decoded once, several at a time, straight into what was asked
-for. Rows in any other order come from flat columns, which are laid out once reading them out of row
-groups would cost more.
+for. Rows in any other order come from columns that are laid out, flat or ragged, once reading them
+out of row groups would cost more.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from datarax.sources import ColumnarReader, Field, Reader, SplitReader
 from datarax.sources.reader import Columns, Indices
+from datarax_hf import flat, ragged
 from datarax_hf.columns import (
     Column,
     ImageColumn,
     ObjectColumn,
-    Picked,
     check_filled,
     column_of,
     count_nulls,
@@ -31,16 +31,11 @@ from datarax_hf.columns import (
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived, NotKeptError
 from datarax_hf.features import Features, Kind, describe
-from datarax_hf.flat import (
-    FlatColumn,
-    in_memory,
-    on_disk,
-    parts_of,
-    row_bytes,
-    small_columns,
-)
+from datarax_hf.flat import FlatColumn, Part, parts_of, row_bytes, small_columns
 from datarax_hf.images import ImageDecoder, ImageForm, is_image
+from datarax_hf.placing import RowGroups, is_run, place, place_run
 from datarax_hf.plan import Plan
+from datarax_hf.ragged import RaggedColumn
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
 from datarax_hf.structs import flat_features
@@ -160,6 +155,7 @@ class HFReader(ColumnarReader):
         self.ranges = tuple(ranges)
         self._recent = RecentColumns(HELD_BYTES)
         self._flat: dict[str, FlatColumn] = {}
+        self._ragged: dict[str, RaggedColumn] = {}
         self._asked: set[str] = set()
         self._refused: set[str] = set()
         self._touched = 0
@@ -228,20 +224,20 @@ class HFReader(ColumnarReader):
         """
         with self._laying:
             self._asked.update(names)
-            columns = [self._columns[name] for name in names if self._can_lie_flat(name)]
+            due = [name for name in dict.fromkeys(names) if self._can_be_laid_out(name)]
+            if not due:
+                return
             parts = parts_of(self._shards, self.ranges or [(0, len(self))])
-            small = small_columns(columns, parts)
-            self._flat.update(in_memory(self._shards, small, parts))
-            large = [column for column in columns if column not in small]
             try:
-                self._flat.update(on_disk(self._shards, large, parts, self._derived))
+                self._lay_out_flat([name for name in due if self._lies_flat(name)], parts)
+                self._lay_out_ragged([name for name in due if not self._lies_flat(name)], parts)
                 pa.default_memory_pool().release_unused()
             except NotKeptError as error:
-                self._refused.update(column.name for column in large)
+                self._refused.update({*due} - {*self._flat, *self._ragged})
                 if not self._derived.refused:
                     warnings.warn(
                         f"hf:{self._shards.origin.dataset}: random access decodes whole row groups "
-                        f"again and again, because its columns cannot be laid out flat: {error}; "
+                        f"again and again, because its columns cannot be laid out: {error}; "
                         "derived_dir= names another folder, derived_limit=0 keeps silent",
                         stacklevel=2,
                     )
@@ -249,14 +245,15 @@ class HFReader(ColumnarReader):
     def close(self) -> None:
         self._recent.clear()
         self._threads.close()
-        flat, self._flat = self._flat, {}
-        for held in flat.values():
+        laid_out = self._laid_out()
+        self._flat, self._ragged = {}, {}
+        for held in laid_out:
             held.close()
         for column in self._columns.values():
             column.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_flat": {}, "_refused": set()}
+        state = {**self.__dict__, "_flat": {}, "_ragged": {}, "_refused": set()}
         del state["_recent"], state["_laying"]
         return state
 
@@ -267,74 +264,21 @@ class HFReader(ColumnarReader):
 
     def _fill(self, indices: Indices, out: Mapping[str, Any]) -> None:
         """Fill arrays and lists of the values at `indices`."""
-        run = _is_run(indices)
+        run = is_run(indices)
         if not run or self._asked:
             self._lay_out_if_it_pays(indices, tuple(out), run=run)
-        flat, rest = self._flat, dict(out)
+        fixed, varying, rest = self._flat, self._ragged, dict(out)
         for name in out:
-            if name in flat:
-                flat[name].gather(indices, rest.pop(name))
+            if name in fixed:
+                fixed[name].gather(indices, rest.pop(name))
+            elif name in varying:
+                place(varying[name], self._columns, indices, {name: rest.pop(name)})
         if rest:
-            self._fill_from_groups(indices, rest, run=run)
-
-    def _fill_from_groups(self, indices: Indices, out: Mapping[str, Any], *, run: bool) -> None:
-        pieces = list(self._shards.pieces(indices))
-        if len(pieces) < 2 or not run:
-            # Images of all row groups are decoded together: a group may hold one or two of them.
-            picked: dict[str, list[Picked]] = {
-                name: []
-                for name in out
-                if len(pieces) > 1 and isinstance(self._columns[name], ImageColumn)
-            }
-            for piece in pieces:
-                self._place(*piece, out, keep=True, picked=picked)
-            for name, images in picked.items():
-                column = self._columns[name]
-                assert isinstance(column, ImageColumn)
-                column.decode_picked(images, out[name])
-            return
-        # A run goes on where it ends: only its last row group is read from again.
-        self._recent.keep({group for group, _, _ in pieces})
-        last = len(pieces) - 1
-        self._threads.each(
-            lambda number: self._place(*pieces[number], out, keep=number == last),
-            range(len(pieces)),
-        )
-
-    def _place(
-        self,
-        group: int,
-        positions: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        out: Mapping[str, Any],
-        *,
-        keep: bool,
-        picked: Mapping[str, list[Picked]] | None = None,
-    ) -> None:
-        loaded = self._loaded(group, tuple(out), keep=keep)
-        where = self._shards.where(group)
-        begin, end, run = int(positions[0]), int(positions[-1]) + 1, _is_run(rows)
-        dense = end - begin == len(positions)
-        for name, buffer in out.items():
-            column = loaded[name]
-            if run and dense and isinstance(column, np.ndarray):
-                buffer[begin:end] = column[rows[0] : rows[-1] + 1]
-                continue
-            kind = self._columns[name]
-            if picked is not None and name in picked and isinstance(kind, ImageColumn):
-                picked[name].extend(kind.pick(column, rows, positions, where))
-                continue
-            if dense and isinstance(kind, ImageColumn) and isinstance(buffer, np.ndarray):
-                kind.gather_into(column, rows, where, buffer[begin:end])
-                continue
-            values = kind.gather(column, rows, where)
-            if isinstance(buffer, np.ndarray):
-                buffer[positions] = values
-            elif dense:
-                buffer[begin:end] = values
+            groups = RowGroups(self._shards, self._columns, self._recent)
+            if run:
+                place_run(groups, indices, rest, self._threads)
             else:
-                for position, value in zip(positions.tolist(), values, strict=True):
-                    buffer[position] = value
+                place(groups, self._columns, indices, rest)
 
     def _empty(self, name: str, size: int) -> Any:
         field = self._fields[name]
@@ -342,22 +286,9 @@ class HFReader(ColumnarReader):
             return [None] * size
         return np.empty((size, *field.shape), field.dtype)
 
-    def _loaded(self, group: int, names: Sequence[str], *, keep: bool) -> dict[str, Any]:
-        """Return the columns of a row group, reading those that are not held."""
-        loaded = {name: self._recent.get((group, name)) for name in names}
-        lacking = [name for name, held in loaded.items() if held is None]
-        if lacking:
-            table = self._shards.table(group, lacking)
-            where = self._shards.where(group)
-            for name in lacking:
-                loaded[name] = self._columns[name].load(table.column(name), where)
-                if keep:
-                    self._recent.put((group, name), loaded[name])
-        return loaded
-
     def _lay_out_if_it_pays(self, indices: Indices, names: Sequence[str], *, run: bool) -> None:
         """Lay columns out once random reads have cost as much as a part of that does."""
-        due = [name for name in names if name not in self._flat and self._can_lie_flat(name)]
+        due = [name for name in names if self._can_be_laid_out(name)]
         if not due:
             return
         if self._asked.issuperset(due):  # laid out before this reader was pickled
@@ -369,13 +300,34 @@ class HFReader(ColumnarReader):
         if self._touched * PAYS >= len(self._shards):
             self.lay_out(due)
 
-    def _can_lie_flat(self, name: str) -> bool:
+    def _lay_out_flat(self, names: Sequence[str], parts: Sequence[Part]) -> None:
+        columns = [self._columns[name] for name in names]
+        small = small_columns(columns, parts, self._memory_left())
+        self._flat.update(flat.in_memory(self._shards, small, parts))
+        large = [column for column in columns if column not in small]
+        self._flat.update(flat.on_disk(self._shards, large, parts, self._derived))
+
+    def _lay_out_ragged(self, names: Sequence[str], parts: Sequence[Part]) -> None:
+        columns = [self._columns[name] for name in names]
+        self._ragged.update(ragged.in_memory(self._shards, columns, parts, self._memory_left()))
+        large = [column for column in columns if column.name not in self._ragged]
+        self._ragged.update(ragged.on_disk(self._shards, large, parts, self._derived))
+
+    def _memory_left(self) -> int:
+        return flat.SMALL_BYTES - sum(held.held_bytes for held in self._laid_out())
+
+    def _laid_out(self) -> list[FlatColumn | RaggedColumn]:
+        return [*self._flat.values(), *self._ragged.values()]
+
+    def _can_be_laid_out(self, name: str) -> bool:
+        if name in self._flat or name in self._ragged or name in self._refused:
+            return False
+        return self._lies_flat(name) or ragged.can_be_laid_out(self._shards, name)
+
+    def _lies_flat(self, name: str) -> bool:
         column = self._columns[name]
-        return (
-            column.field.is_array
-            and name not in self._flat
-            and name not in self._refused
-            and (not isinstance(column, ImageColumn) or row_bytes(column) <= FLAT_IMAGE_BYTES)
+        return column.field.is_array and (
+            not isinstance(column, ImageColumn) or row_bytes(column) <= FLAT_IMAGE_BYTES
         )
 
     def _column(
@@ -452,14 +404,6 @@ class _Split(SplitReader):
     def __init__(self, files: HFReader, expression: str) -> None:
         super().__init__([(files, span) for span in files.ranges], identity={"split": expression})
         self.files = files
-
-
-def _is_run(indices: NDArray[np.int64]) -> bool:
-    """Return whether indices go up one by one."""
-    size = len(indices)
-    return size < 2 or (
-        int(indices[-1]) - int(indices[0]) == size - 1 and bool((np.diff(indices) == 1).all())
-    )
 
 
 def _difference(form: ImageForm, other: ImageForm) -> str:

@@ -6,7 +6,7 @@ threads and in worker processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,15 @@ def count_records(names: Sequence[str], origin: Origin, settings: Settings | Non
     """Return the number of records in files; those that are parsed are parsed for it."""
     shards = open_shards(names, origin, settings or Settings())
     return sum(sum(shard.rows) for shard in shards)
+
+
+def grouped(numbers: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield each distinct number once, going up, with its positions."""
+    if not len(numbers):
+        return
+    order = np.argsort(numbers, kind="stable")
+    distinct, starts = np.unique(numbers[order], return_index=True)
+    yield from zip(distinct.tolist(), np.split(order, starts[1:]), strict=True)
 
 
 class Shards:
@@ -104,12 +113,7 @@ class Shards:
         self, indices: NDArray[np.int64]
     ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
         """Yield (group, positions in `indices`, rows in the group), each group once."""
-        if not len(indices):
-            return
-        groups = self.groups(indices)
-        order = np.argsort(groups, kind="stable")
-        distinct, starts = np.unique(groups[order], return_index=True)
-        for group, positions in zip(distinct.tolist(), np.split(order, starts[1:]), strict=True):
+        for group, positions in grouped(self.groups(indices)):
             yield group, positions, indices[positions] - self._begins[group]
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
@@ -174,6 +178,22 @@ class Shards:
         number, within = self._groups[group]
         shard = self._shards[number]
         return f"hf:{self.origin.dataset}: file {shard.name!r}, {shard.unit} {within}"
+
+    def place(self, group: int, first: int = 0) -> Callable[[int], str]:
+        """Return what says where a row of a group lies, rows being counted from `first`."""
+        return lambda row: f"{self.where(group)}, row {first + row}"
+
+    def lies_ready(self) -> bool:
+        """Return whether rows are read in any order as they lie, so that no layout is better."""
+        return all(shard.ready for shard in self._shards)
+
+    def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
+        """Return about how many bytes a column of consecutive groups of one file takes."""
+        number, first = self._groups[groups[0]]
+        shard = self._shards[number]
+        if column not in shard.schema.names:
+            return 0
+        return shard.stored_bytes(column, range(first, first + len(groups)))
 
     def _held(self, group: int, columns: Sequence[str]) -> tuple[Shard, int, list[str]]:
         """Return the shard of a group, the group's number in it, and the columns that it has."""

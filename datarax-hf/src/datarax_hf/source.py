@@ -56,7 +56,8 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
                 warnings.warn(f"hf:{dataset}: {note}", stacklevel=2)
             if self.plan.mode == "lazy" and self.config.shuffle:
                 # Now, where a bar is seen and Ctrl-C is heard, not in the thread that stages.
-                lay_out(reader, tuple(self.reader.fields))
+                fields = self.reader.fields
+                lay_out(reader, [name for name, field in fields.items() if field.is_array])
         except BaseException:
             reader.close()
             raise

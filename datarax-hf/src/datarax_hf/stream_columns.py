@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from datarax.errors import CorruptDataError, listing
 from datarax.sources import Field
 from datarax_hf.columns import Column, ImageColumn, ObjectColumn, check_filled, column_of
 from datarax_hf.features import Features, Kind, describe, plain_type, read_features
-from datarax_hf.images import ImageDecoder, ImageForm, is_image
+from datarax_hf.images import ImageDecoder, ImageForm, Place, is_image
 
 Nulls = Callable[[str], int | None]
 UNSEEN = (
@@ -52,7 +53,8 @@ def stream_columns(
 
 def converted(column: Column, data: pa.ChunkedArray, where: str) -> Any:
     """Return all values of some records of a column, as `ColumnReader.read` does."""
-    return column.gather(column.load(data, where), np.arange(len(data)), where)
+    loaded = column.load(data, where)
+    return column.gather(loaded, np.arange(len(data)), lambda row: f"{where}, row {row}")
 
 
 def check_same_columns(
@@ -92,13 +94,13 @@ def check_same_columns(
 class PerhapsImageColumn(ObjectColumn):
     """A column of bytes and paths that nothing declares: values that are images are decoded."""
 
-    def gather(self, loaded: pa.ChunkedArray, rows: Any, where: str) -> list[Any]:
+    def gather(self, loaded: pa.ChunkedArray, rows: Any, place: Place) -> list[Any]:
         decoder = ImageDecoder()
         return [
-            decoder.decode(value["bytes"], lambda: where)
+            decoder.decode(value["bytes"], partial(self._told, place, row))
             if value and value["bytes"] and is_image(value["bytes"])
             else value
-            for value in super().gather(loaded, rows, where)
+            for value, row in zip(super().gather(loaded, rows, place), rows.tolist(), strict=True)
         ]
 
 

@@ -74,6 +74,7 @@ class FlatShard(Shard):
         self._paths = column_paths(whole.schema, meant, flatten=True)
         self.name, self.origin, self.rows = whole.name, whole.origin, whole.rows
         self.unit, self.inferred, self.sparse = whole.unit, whole.inferred, whole.sparse
+        self.ready = whole.ready
         self.schema = flat_schema(whole.schema, self._paths)
         self.features = flat_features(whole.features, flatten=True)
 
@@ -83,6 +84,11 @@ class FlatShard(Shard):
     def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         for table in self._whole.slices(group, self._read(columns), rows):
             yield self._flat(table, columns)
+
+    def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
+        if isinstance(self._whole, ParquetShard):
+            return self._whole.stored_bytes(column, groups)
+        return self._whole.stored_bytes(self._paths[column][0], groups)
 
     def source(self) -> str:
         return self._whole.source()

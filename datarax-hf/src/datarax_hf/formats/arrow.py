@@ -53,6 +53,9 @@ class ArrowShard(Shard):
     def nulls(self, column: str) -> int:
         return self._index.nulls(column)
 
+    def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
+        return self._index.nbytes(column) * len(groups) // max(1, len(self.rows))
+
 
 class Batches:
     """The record batches of an Arrow IPC file or stream, by number.
@@ -70,6 +73,7 @@ class Batches:
         self._stream = stream
         self._places: list[int] = []
         self._nulls: dict[str, int] = {}
+        self._nbytes: dict[str, int] = {}
 
     def scan(self) -> None:
         """Find the batches, their rows and their nulls.
@@ -113,6 +117,10 @@ class Batches:
         """Return the nulls of a column, or of a part of a struct as "image.bytes"."""
         return self._nulls.get(column, 0)
 
+    def nbytes(self, column: str) -> int:
+        """Return the bytes of a column in all batches."""
+        return self._nbytes.get(column, 0)
+
     def _batch(self, mapped: Any, number: int) -> Any:
         if not self._stream:
             return pa.ipc.open_file(mapped).get_batch(number)
@@ -130,6 +138,7 @@ class Batches:
         self.rows.append(batch.num_rows)
         for name, values in zip(batch.schema.names, batch.columns, strict=True):
             self._count(name, count_nulls(values))
+            self._nbytes[name] = self._nbytes.get(name, 0) + values.nbytes
             if pa.types.is_struct(values.type):
                 for number, part in enumerate(values.type):
                     inner = count_nulls(values.field(number))

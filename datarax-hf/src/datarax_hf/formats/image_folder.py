@@ -60,6 +60,12 @@ class ImageShard(Shard):
     def source(self) -> str:
         return _source(self.origin, [*self._names, *(self._labels or ())])
 
+    def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
+        names = self._names[groups[0] * GROUP : (groups[-1] + 1) * GROUP]
+        if column != "image":
+            return 8 * len(names)
+        return sum((self.origin.folder / name).stat().st_size for name in names)
+
     def nulls(self, column: str) -> int:  # noqa: ARG002  # none of them has any
         return 0
 
@@ -132,6 +138,12 @@ class DescribedShard(Shard):
         if self._stored.get(head) in self._images and part != "path":
             return self._inner.nulls(self._stored[head])
         return self._inner.nulls(self._stored.get(column, column))
+
+    def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
+        own = super().stored_bytes(column, groups)
+        if self._stored[column] not in self._images:
+            return own
+        return own + sum((self.origin.folder / name).stat().st_size for name in self._all)
 
     def source(self) -> str:
         return _source(self.origin, [self.name, *self._all])

@@ -57,6 +57,18 @@ class ParquetShard(Shard):
                 total += count
         return total
 
+    def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
+        total = 0
+        for group in map(self._whole_footer().row_group, groups):
+            for chunk in map(group.column, range(group.num_columns)):
+                if f"{chunk.path_in_schema}.".startswith(f"{column}."):
+                    total += chunk.total_uncompressed_size
+        return total
+
+    def _whole_footer(self) -> Any:
+        """Return the metadata, which a pickled shard has left behind."""
+        return self._footer or _footer(self.name, self.origin)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_footer": None}
 

@@ -68,6 +68,7 @@ class ParsedShard(Shard):
 
     unit = "block"
     inferred = True
+    ready = True
 
     def __init__(self, name: str, origin: Origin, settings: Settings, kind: str) -> None:
         self.name = name

@@ -31,6 +31,7 @@ class Shard(abc.ABC):
         unit: What a group is called in messages.
         inferred: Whether the types are what the values look like, and may give way to wider ones.
         sparse: Whether a column that it lacks means nulls.
+        ready: Whether rows lie so that they are read in any order without decoding others.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Shard(abc.ABC):
     unit: str = "row group"
     inferred: bool = False
     sparse: bool = False
+    ready: bool = False
 
     @abc.abstractmethod
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
@@ -63,6 +65,10 @@ class Shard(abc.ABC):
     @abc.abstractmethod
     def nulls(self, column: str) -> int | None:
         """Return how many values of a column, or of a part of one, are null; None if unknown."""
+
+    def stored_bytes(self, column: str, groups: Sequence[int]) -> int:  # noqa: ARG002  # of some
+        """Return about how many bytes a column of some groups takes, not compressed."""
+        return (self.origin.folder / self.name).stat().st_size
 
     def records(self) -> Mapping[str, int]:
         """Return the number of records by file."""

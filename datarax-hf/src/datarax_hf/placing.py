@@ -1,0 +1,154 @@
+"""Placing: values from where they lie into the arrays and lists that were asked for.
+
+Values lie in stores, which differ in where a piece of them comes from: row groups are decoded, and
+chunks of a laid-out column are mapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from datarax_hf.columns import Column, ImageColumn, Picked, Rows
+from datarax_hf.images import Place
+from datarax_hf.recent import RecentColumns
+from datarax_hf.shards import Shards
+from datarax_hf.threads import Threads
+
+
+class Store(Protocol):
+    """Numbered pieces of columns, each of consecutive records."""
+
+    def pieces(self, indices: Rows, /) -> Iterator[tuple[int, Rows, Rows]]:
+        """Yield (number, positions in `indices`, rows in the piece), each piece once."""
+        ...
+
+    def loaded(self, number: int, names: Sequence[str], *, keep: bool) -> dict[str, Any]:
+        """Return columns of a piece, as their `load` gives them; `keep` holds what was decoded."""
+        ...
+
+    def place(self, number: int, /) -> Place:
+        """Return what says where a row of a piece lies."""
+        ...
+
+
+@dataclass(frozen=True)
+class RowGroups:
+    """The store of all columns: each row group is decoded as it is asked for.
+
+    Attributes:
+        shards: The row groups.
+        columns: How their columns are read.
+        recent: What was decoded last.
+    """
+
+    shards: Shards
+    columns: Mapping[str, Column]
+    recent: RecentColumns
+
+    def pieces(self, indices: Rows) -> Iterator[tuple[int, Rows, Rows]]:
+        """Yield (row group, positions in `indices`, rows in the group)."""
+        return self.shards.pieces(indices)
+
+    def loaded(self, number: int, names: Sequence[str], *, keep: bool) -> dict[str, Any]:
+        """Return the columns of a row group, reading those that are not held."""
+        loaded = {name: self.recent.get((number, name)) for name in names}
+        lacking = [name for name, held in loaded.items() if held is None]
+        if lacking:
+            table = self.shards.table(number, lacking)
+            where = self.shards.where(number)
+            for name in lacking:
+                loaded[name] = self.columns[name].load(table.column(name), where)
+                if keep:
+                    self.recent.put((number, name), loaded[name])
+        return loaded
+
+    def place(self, number: int) -> Place:
+        """Return what says where a row of a row group lies."""
+        return self.shards.place(number)
+
+
+def place(
+    store: Store, columns: Mapping[str, Column], indices: Rows, out: Mapping[str, Any]
+) -> None:
+    """Fill arrays and lists of the values at `indices`, in any order.
+
+    Images of all pieces are decoded together: a piece may hold one or two of them.
+    """
+    pieces = list(store.pieces(indices))
+    images: dict[str, ImageColumn] = {}
+    if len(pieces) > 1:
+        for name in out:
+            column = columns[name]
+            if isinstance(column, ImageColumn):
+                images[name] = column
+    picked: dict[str, list[Picked]] = {name: [] for name in images}
+    for piece in pieces:
+        _place_piece(store, columns, piece, out, keep=True, picked=picked)
+    for name, parts in picked.items():
+        images[name].decode_picked(parts, out[name])
+
+
+def place_run(groups: RowGroups, indices: Rows, out: Mapping[str, Any], threads: Threads) -> None:
+    """Fill arrays and lists of the values of a run of records, decoding row groups on all cores.
+
+    A run goes on where it ends: only its last row group is read from again.
+    """
+    pieces = list(groups.pieces(indices))
+    if len(pieces) < 2:
+        place(groups, groups.columns, indices, out)
+        return
+    groups.recent.keep({group for group, _, _ in pieces})
+    last = len(pieces) - 1
+
+    def work(number: int) -> None:
+        _place_piece(groups, groups.columns, pieces[number], out, keep=number == last, picked={})
+
+    threads.each(work, range(len(pieces)))
+
+
+def is_run(indices: Rows) -> bool:
+    """Return whether indices go up one by one."""
+    size = len(indices)
+    return size < 2 or (
+        int(indices[-1]) - int(indices[0]) == size - 1 and bool((np.diff(indices) == 1).all())
+    )
+
+
+def _place_piece(
+    store: Store,
+    columns: Mapping[str, Column],
+    piece: tuple[int, Rows, Rows],
+    out: Mapping[str, Any],
+    *,
+    keep: bool,
+    picked: Mapping[str, list[Picked]],
+) -> None:
+    """Place the values of one piece; images that are to be decoded together go to `picked`."""
+    number, positions, rows = piece
+    loaded = store.loaded(number, tuple(out), keep=keep)
+    told = store.place(number)
+    begin, end = int(positions[0]), int(positions[-1]) + 1
+    dense = end - begin == len(positions)
+    for name, buffer in out.items():
+        column, held = columns[name], loaded[name]
+        if dense and isinstance(held, np.ndarray) and is_run(rows):
+            buffer[begin:end] = held[rows[0] : rows[-1] + 1]
+            continue
+        if name in picked and isinstance(column, ImageColumn):
+            picked[name].extend(column.pick(held, rows, positions, told))
+            continue
+        if dense and isinstance(column, ImageColumn) and isinstance(buffer, np.ndarray):
+            column.gather_into(held, rows, told, buffer[begin:end])
+            continue
+        values = column.gather(held, rows, told)
+        if isinstance(buffer, np.ndarray):
+            buffer[positions] = values
+        elif dense:
+            buffer[begin:end] = values
+        else:
+            for position, value in zip(positions.tolist(), values, strict=True):
+                buffer[position] = value

@@ -1,0 +1,291 @@
+"""Ragged columns: a column of values of any length as chunks from which rows are picked.
+
+What `Column.load` gives of row groups is kept, once decoded, in the derived cache as an Arrow IPC
+file that is not compressed and is mapped into memory: a row is then read by its place, and not with
+all that lie around it. Row groups are decoded in parallel and in bounded memory. A small column
+stays in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from datarax.errors import CorruptDataError
+from datarax.progress import Progress
+from datarax_hf.columns import Column, Rows
+from datarax_hf.derived import Derived, Hold
+from datarax_hf.features import plain_type
+from datarax_hf.flat import Part, file_name, progress_of
+from datarax_hf.shards import Shards, grouped
+from datarax_hf.threads import Threads, cores
+
+CHUNK_BYTES = 2**21
+"""A chunk is written once it has so many bytes, and has at most twice as many."""
+
+WINDOW_BYTES = 2**25
+"""Row groups of so many bytes together are decoded at once; a larger one goes slice by slice."""
+
+VERSION = 1
+_GROUPS_PER_CORE = 2
+
+
+class RaggedColumn:
+    """A column's values in chunks; a store of rows as `RowGroups` is, of this column alone.
+
+    Args:
+        shards: What the values are of, for saying where they lie.
+        name: The column.
+        begins: The index of the first value of each chunk, going up.
+        chunks: The chunks.
+        hold: What keeps mapped files from being pruned; None where they are in memory.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        name: str,
+        begins: Sequence[int],
+        chunks: Sequence[pa.Array],
+        hold: Hold | None = None,
+    ) -> None:
+        self._shards = shards
+        self._name = name
+        self._begins = np.array(begins, np.int64)
+        self._chunks = [pa.chunked_array([chunk]) for chunk in chunks]
+        self._hold = hold
+        self.held_bytes = 0 if hold is not None else sum(chunk.nbytes for chunk in chunks)
+
+    def pieces(self, indices: Rows) -> Iterator[tuple[int, Rows, Rows]]:
+        """Yield (chunk, positions in `indices`, rows in the chunk), each chunk once."""
+        for chunk, positions in grouped(np.searchsorted(self._begins, indices, side="right") - 1):
+            yield chunk, positions, indices[positions] - self._begins[chunk]
+
+    def loaded(self, number: int, names: Sequence[str], *, keep: bool) -> dict[str, Any]:  # noqa: ARG002  # it is kept
+        """Return the column's values in a chunk."""
+        return dict.fromkeys(names, self._chunks[number])
+
+    def place(self, number: int) -> Callable[[int], str]:
+        """Return what says where a row of a chunk lies: in which file and row group."""
+
+        def place(row: int) -> str:
+            index = int(self._begins[number]) + row
+            group = int(self._shards.groups(np.array([index]))[0])
+            return self._shards.place(group)(index - self._shards.begin(group))
+
+        return place
+
+    def close(self) -> None:
+        """Let the files be pruned."""
+        if self._hold is not None:
+            self._hold.close()
+
+
+def can_be_laid_out(shards: Shards, name: str) -> bool:
+    """Return whether laying out a column gains anything, and its type fits an Arrow file."""
+    if shards.lies_ready():
+        return False
+    # Within structs and lists each batch would have a dictionary of its own.
+    return "dictionary<" not in str(plain_type(shards.schema.field(name).type))
+
+
+def in_memory(
+    shards: Shards, columns: Sequence[Column], parts: Sequence[Part], most: int
+) -> dict[str, RaggedColumn]:
+    """Return those of the columns in memory that take `most` bytes together, the smallest first.
+
+    Raises:
+        CorruptDataError: If a file is damaged.
+    """
+    held: dict[str, RaggedColumn] = {}
+    sizes = {column.name: sum(_sizes(shards, column, parts)) for column in columns}
+    for column in sorted(columns, key=lambda column: sizes[column.name]):
+        if sizes[column.name] > most:
+            break
+        found = _held(shards, column, parts, most)
+        if found is None:  # files tell what is stored, where a text may stand for many
+            break
+        most -= found.held_bytes
+        held[column.name] = found
+    return held
+
+
+def on_disk(
+    shards: Shards, columns: Sequence[Column], parts: Sequence[Part], derived: Derived
+) -> dict[str, RaggedColumn]:
+    """Return columns mapped from derived files, building those not there.
+
+    Raises:
+        NotKeptError: If the derived cache cannot take them.
+        CorruptDataError: If a file is damaged.
+    """
+    places = {
+        (column.name, part): (shards.source_of(part.groups.start), _file_name(shards, column, part))
+        for column in columns
+        for part in parts
+    }
+    lacking = [
+        (column, part)
+        for column in columns
+        for part in parts
+        if derived.find(*places[column.name, part]) is None
+    ]
+    if lacking:
+        derived.make_room(sum(sum(_sizes(shards, column, [part])) for column, part in lacking))
+    with progress_of(shards, sum(part.records for _, part in lacking)) as progress:
+        loader = _Loader(shards, progress)
+        for column, part in lacking:
+            derived.file(*places[column.name, part], partial(_write, loader, column, part, derived))
+    ragged = {}
+    for column in columns:
+        paths = [derived.found(*places[column.name, part]) for part in parts]
+        hold = derived.hold(paths)
+        begins, chunks = [], []
+        for part, path in zip(parts, paths, strict=True):
+            mapped = _mapped(path, part.records)
+            begins += _begins(part, mapped)
+            chunks += mapped
+        ragged[column.name] = RaggedColumn(shards, column.name, begins, chunks, hold)
+    return ragged
+
+
+class _Loader:
+    """Loads the row groups of a part, several at once, as chunks in their order."""
+
+    def __init__(self, shards: Shards, progress: Progress) -> None:
+        self.shards = shards
+        self._threads = Threads()
+        self._progress = progress
+
+    def chunks(self, column: Column, part: Part) -> Iterator[pa.Array]:
+        """Yield the values of a part, about `CHUNK_BYTES` at a time."""
+        pending: list[pa.Array] = []
+        size = 0
+        kind: pa.DataType | None = None
+        for array in self._arrays(column, part):
+            kind = kind or array.type
+            rows = max(1, len(array) * CHUNK_BYTES // max(1, array.nbytes))
+            for begin in range(0, len(array), rows):
+                piece = array.slice(begin, rows)
+                pending.append(piece if piece.type == kind else piece.cast(kind))
+                size += piece.nbytes
+                if size >= CHUNK_BYTES:
+                    yield _joined(pending)
+                    pending, size = [], 0
+        if pending:
+            yield _joined(pending)
+
+    def _arrays(self, column: Column, part: Part) -> Iterator[pa.Array]:
+        row = sum(_sizes(self.shards, column, [part])) / max(1, part.records)
+        window: list[int] = []
+        size = 0.0
+        for group in part.groups:
+            due = row * self.shards.rows(group)
+            if window and (size + due > WINDOW_BYTES or len(window) == _GROUPS_PER_CORE * cores()):
+                yield from self._together(column, window, row)
+                window, size = [], 0.0
+            if due > WINDOW_BYTES:
+                yield from self._slices(column, group, row)
+            else:
+                window.append(group)
+                size += due
+        yield from self._together(column, window, row)
+
+    def _together(self, column: Column, groups: Sequence[int], row: float) -> Iterator[pa.Array]:
+        loaded: list[list[pa.Array]] = [[] for _ in groups]
+
+        def load(place: int) -> None:
+            loaded[place] += self._slices(column, groups[place], row)
+
+        self._threads.each(load, range(len(groups)))
+        for arrays in loaded:
+            yield from arrays
+            arrays.clear()
+
+    def _slices(self, column: Column, group: int, row: float) -> Iterator[pa.Array]:
+        rows = max(1, int(CHUNK_BYTES / max(1.0, row)))
+        where = self.shards.where(group)
+        for table in self.shards.slices(group, [column.name], rows):
+            yield from column.load(table.column(column.name), where).chunks
+            self._progress.advance(len(table))
+
+
+def _sizes(shards: Shards, column: Column, parts: Sequence[Part]) -> list[int]:
+    """Return about how many bytes a column takes in each part."""
+    return [shards.stored_bytes(column.name, part.groups) for part in parts]
+
+
+def _joined(pieces: Sequence[pa.Array]) -> pa.Array:
+    return pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
+
+
+def _held(shards: Shards, column: Column, parts: Sequence[Part], most: int) -> RaggedColumn | None:
+    """Return a column in memory; None once it takes more than `most` bytes."""
+    begins: list[int] = []
+    chunks: list[pa.Array] = []
+    with progress_of(shards, sum(part.records for part in parts)) as progress:
+        loader = _Loader(shards, progress)
+        for part in parts:
+            before = len(chunks)
+            for chunk in loader.chunks(column, part):
+                most -= chunk.nbytes
+                if most < 0:
+                    return None
+                chunks.append(chunk)
+            begins += _begins(part, chunks[before:])
+    return RaggedColumn(shards, column.name, begins, chunks)
+
+
+def _begins(part: Part, chunks: Sequence[pa.Array]) -> list[int]:
+    ends = np.cumsum([len(chunk) for chunk in chunks], dtype=np.int64)
+    return [part.begin, *(part.begin + ends[:-1]).tolist()] if chunks else []
+
+
+def _write(loader: _Loader, column: Column, part: Part, derived: Derived, path: Path) -> None:
+    """Write the values of a part as an Arrow file, a batch for each chunk."""
+    room = 2 * sum(_sizes(loader.shards, column, [part])) + CHUNK_BYTES
+    with path.open("wb") as file:
+        writer = None
+        for chunk in loader.chunks(column, part):
+            batch = pa.record_batch([chunk], names=["values"])
+            if writer is None:
+                writer = pa.ipc.new_file(file, batch.schema)
+            writer.write_batch(batch)
+            if file.tell() > room:  # dictionaries hold a text once that stands in many rows
+                room *= 2
+                derived.make_room(room)
+        if writer is None:
+            writer = pa.ipc.new_file(file, pa.schema([("values", pa.null())]))
+        writer.close()
+
+
+def _mapped(path: Path, records: int) -> list[pa.Array]:
+    """Return the chunks of a derived file, which stay mapped as long as they live."""
+    try:
+        with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as file:
+            batches = [file.get_batch(number) for number in range(file.num_record_batches)]
+        for batch in batches:
+            batch.validate()
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise _damaged(path, str(error)) from error
+    found = sum(batch.num_rows for batch in batches)
+    if found != records:
+        raise _damaged(path, f"it has {found} values, not {records}")
+    return [batch.column(0) for batch in batches]
+
+
+def _damaged(path: Path, why: str) -> CorruptDataError:
+    return CorruptDataError(
+        f"the derived file {path} is damaged ({why}); delete it, and it is made again"
+    )
+
+
+def _file_name(shards: Shards, column: Column, part: Part) -> str:
+    return file_name(shards, column, part, [column.stored_as, VERSION], ".arrow")
