@@ -1,4 +1,7 @@
-"""Random access: columns laid out flat once, in memory or on the disk, and what makes that happen."""
+"""Random access: columns laid out flat once, in memory or on the disk, and what makes that happen.
+
+Values of no one width are in `test_ragged.py`.
+"""
 
 from __future__ import annotations
 
@@ -103,9 +106,20 @@ def test_a_few_single_rows_lay_nothing_out_and_many_do(shards, offline, derived,
     check(read, shards, [3, 2, 1])
 
 
+def test_single_rows_of_what_is_held_lay_nothing_out(shards, offline, derived, small_memory):
+    """In any order; those that each decode a row group do, once they are many."""
+    read = offline("a/b")
+    for row in (2, 0, 3, 1) * 5:
+        check(read, shards, [row], ["x", "flag"])
+    assert kept(derived) == []
+    for row in (30, 1, 15, 11):
+        check(read, shards, [row], ["x"])
+    assert kept(derived) == ["x"] * 3
+
+
 def test_only_columns_that_are_read_are_laid_out(shards, offline, derived, small_memory):
     """Others take no disk."""
-    lay_out(offline("a/b"), ["flag", "text"])
+    lay_out(offline("a/b"), ["flag"])
     assert kept(derived) == ["flag"] * 3
 
 

@@ -20,14 +20,12 @@ from numpy.typing import NDArray
 from datarax.errors import CorruptDataError, UnknownFieldError, listing, nearest
 from datarax.sources import Field
 from datarax_hf.features import Kind, is_list, plain_type
+from datarax_hf.headers import Encoded
 from datarax_hf.images import ImageDecoder, Place
 from datarax_hf.threads import Threads
 from datarax_hf.values import Meaning, meaning, readable
 
 Rows = NDArray[np.int64]
-
-SMALL_OFFSETS = 2**31 - 2**20
-"""Bytes; more do not fit an array of 32-bit offsets."""
 
 
 @dataclass(frozen=True)
@@ -298,16 +296,29 @@ class Picked:
     """Encoded images of one row group or chunk, not decoded yet.
 
     Attributes:
-        images: The encoded images.
-        rows: Their rows in it.
+        images: Encoded images, those that were picked among them.
+        within: The rows of these in `images`.
+        rows: Their rows in the row group or chunk.
         positions: Where each belongs in what was asked for.
         place: Says where a row lies.
     """
 
-    images: pa.Array
+    images: pa.ChunkedArray
+    within: Rows
     rows: Rows
     positions: Rows
     place: Place
+
+    @classmethod
+    def of(
+        cls, loaded: pa.ChunkedArray, rows: Rows, positions: Rows, place: Place, *, stays: bool
+    ) -> Picked:
+        """Return the images at `rows`; a copy of them unless what is loaded stays in any case."""
+        if stays:
+            return cls(loaded, rows, rows, positions, place)
+        chunks = [images for images, _ in _taken(loaded, rows)]
+        copied = pa.chunked_array(chunks, loaded.type)
+        return cls(copied, np.arange(len(rows)), rows, positions, place)
 
 
 @dataclass(frozen=True)
@@ -361,29 +372,15 @@ class ImageColumn(Column):
         except CorruptDataError:
             return None
 
-    def pick(
-        self, loaded: pa.ChunkedArray, rows: Rows, positions: Rows, place: Place
-    ) -> list[Picked]:
-        """Return the encoded images at `rows`, which `decode_picked` puts at `positions`."""
-        picked, begin = [], 0
-        for images, some in _taken(loaded, rows):
-            picked.append(Picked(images, some, positions[begin : begin + len(some)], place))
-            begin += len(some)
-        return picked
-
     def decode_picked(self, picked: Sequence[Picked], out: Any) -> None:
         """Fill `out`, an array or a list, with what was picked for all its positions."""
-        order = np.argsort(np.concatenate([part.positions for part in picked]))
-        parts = [part.images for part in picked]
-        if sum(part.nbytes for part in parts) > SMALL_OFFSETS:
-            parts = [part.cast(pa.large_binary()) for part in parts]
-        images = pa.concat_arrays(parts).take(pa.array(order))
-        ends = np.cumsum([len(part) for part in parts])
+        images = _joined(picked, len(out))
 
-        def place(row: int) -> str:
-            number = int(np.searchsorted(ends, order[row], side="right"))
-            within = order[row] - (ends[number] - len(parts[number]))
-            return self._place(picked[number].place, picked[number].rows)(within)
+        def place(position: int) -> str:
+            for part in picked:
+                for number in np.flatnonzero(part.positions == position):
+                    return self._place(part.place, part.rows)(int(number))
+            raise IndexError(position)
 
         if isinstance(out, list):
             out[:] = self.decoder.decode_all(images, place, self.threads)
@@ -415,6 +412,27 @@ def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows
     for chunk in taken.chunks:
         yield chunk, rows[begin : begin + len(chunk)]
         begin += len(chunk)
+
+
+def _joined(picked: Sequence[Picked], size: int) -> pa.Array:
+    """Return encoded images, each at its position; their bytes are copied once."""
+    views: list[Any] = [b""] * size
+    valid = np.ones(size, np.bool_)
+    for part in picked:
+        begin = 0
+        for chunk in part.images.chunks:
+            here = (part.within >= begin) & (part.within < begin + len(chunk))
+            rows, positions = part.within[here] - begin, part.positions[here]
+            encoded = Encoded.of(chunk)
+            for row, position in zip(rows.tolist(), positions.tolist(), strict=True):
+                views[position] = encoded[row]
+            if chunk.null_count:
+                valid[positions] = chunk.is_valid().to_numpy(zero_copy_only=False)[rows]
+            begin += len(chunk)
+    ends = np.cumsum([0, *map(len, views)], dtype=np.int64)
+    there = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    buffers = [there, pa.py_buffer(ends), pa.py_buffer(b"".join(views))]
+    return pa.Array.from_buffers(pa.large_binary(), size, buffers)
 
 
 def plain(data: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -20,7 +20,13 @@ from datarax_hf.threads import Threads
 
 
 class Store(Protocol):
-    """Numbered pieces of columns, each of consecutive records."""
+    """Numbered pieces of columns, each of consecutive records.
+
+    Attributes:
+        stays: Whether what is loaded takes no memory that letting go of it would free.
+    """
+
+    stays: ClassVar[bool]
 
     def pieces(self, indices: Rows, /) -> Iterator[tuple[int, Rows, Rows]]:
         """Yield (number, positions in `indices`, rows in the piece), each piece once."""
@@ -45,6 +51,7 @@ class RowGroups:
         recent: What was decoded last.
     """
 
+    stays: ClassVar[bool] = False
     shards: Shards
     columns: Mapping[str, Column]
     recent: RecentColumns
@@ -138,8 +145,8 @@ def _place_piece(
         if dense and isinstance(held, np.ndarray) and is_run(rows):
             buffer[begin:end] = held[rows[0] : rows[-1] + 1]
             continue
-        if name in picked and isinstance(column, ImageColumn):
-            picked[name].extend(column.pick(held, rows, positions, told))
+        if name in picked:
+            picked[name].append(Picked.of(held, rows, positions, told, stays=store.stays))
             continue
         if dense and isinstance(column, ImageColumn) and isinstance(buffer, np.ndarray):
             column.gather_into(held, rows, told, buffer[begin:end])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +45,8 @@ class RaggedColumn:
         chunks: The chunks.
         hold: What keeps mapped files from being pruned; None where they are in memory.
     """
+
+    stays: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -159,6 +159,7 @@ class HFReader(ColumnarReader):
         self._asked: set[str] = set()
         self._refused: set[str] = set()
         self._touched = 0
+        self._expected = (0, 0)
         self._threads = Threads()
         self._laying = threading.Lock()
         self._columns: dict[str, Column] = {}
@@ -265,8 +266,11 @@ class HFReader(ColumnarReader):
     def _fill(self, indices: Indices, out: Mapping[str, Any]) -> None:
         """Fill arrays and lists of the values at `indices`."""
         run = is_run(indices)
-        if not run or self._asked:
-            self._lay_out_if_it_pays(indices, tuple(out), run=run)
+        ordered = run and (len(indices) != 1 or indices[0] in self._expected)
+        if len(indices):
+            self._expected = (int(indices[-1]), int(indices[-1]) + 1)
+        if not ordered or self._asked:
+            self._lay_out_if_it_pays(indices, tuple(out), ordered=ordered)
         fixed, varying, rest = self._flat, self._ragged, dict(out)
         for name in out:
             if name in fixed:
@@ -286,7 +290,7 @@ class HFReader(ColumnarReader):
             return [None] * size
         return np.empty((size, *field.shape), field.dtype)
 
-    def _lay_out_if_it_pays(self, indices: Indices, names: Sequence[str], *, run: bool) -> None:
+    def _lay_out_if_it_pays(self, indices: Indices, names: Sequence[str], *, ordered: bool) -> None:
         """Lay columns out once random reads have cost as much as a part of that does."""
         due = [name for name in names if self._can_be_laid_out(name)]
         if not due:
@@ -294,10 +298,16 @@ class HFReader(ColumnarReader):
         if self._asked.issuperset(due):  # laid out before this reader was pickled
             self.lay_out(due)
             return
-        if run:
+        if ordered:
             return
-        self._touched += sum(1 for _ in self._shards.pieces(indices))
-        if self._touched * PAYS >= len(self._shards):
+        touched = [group for group, _, _ in self._shards.pieces(indices)]
+        single = len(indices) == 1
+        if single and all(self._recent.get((touched[0], name)) is not None for name in due):
+            return
+        # One row is no reason, for who takes a look; the next one is.
+        reason = self._touched + (0 if single else len(touched))
+        self._touched += len(touched)
+        if reason * PAYS >= len(self._shards):
             self.lay_out(due)
 
     def _lay_out_flat(self, names: Sequence[str], parts: Sequence[Part]) -> None:
