@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError, UnknownFieldError, listing, nearest
 from datarax.sources import Field
+from datarax_hf.arrow_numbers import numbers_of
 from datarax_hf.features import Kind, is_list, plain_type
 from datarax_hf.images import ImageDecoder, Place
 from datarax_hf.threads import Threads
@@ -151,7 +152,7 @@ class ArrayColumn(Column):
             if pa.types.is_fixed_size_list(values.type):
                 lengths = np.array([values.type.list_size])
             else:
-                lengths = np.diff(values.offsets.to_numpy()) if len(values) else np.array([length])
+                lengths = np.diff(numbers_of(values.offsets)) if len(values) else np.array([length])
             if (lengths != length).any():
                 found = sorted(set(lengths.tolist()) - {length})
                 raise CorruptDataError(
@@ -160,7 +161,7 @@ class ArrayColumn(Column):
                 )
             values = values.flatten()
         values = self._filled(values, (), where)
-        return np.asarray(values.to_numpy(zero_copy_only=False))
+        return numbers_of(values)
 
     def _filled(self, values: pa.Array, shape: tuple[int, ...], where: str) -> pa.Array:
         """Return values without nulls, an array of the fill in the place of each."""
@@ -250,9 +251,9 @@ class SequenceColumn(Column):
             numbers = numbers.fill_null(self.fill)
         if numbers.null_count:
             return [self._array(value) for value in lists]
-        flat = numbers.to_numpy(zero_copy_only=False).astype(self.field.dtype, copy=False)
+        flat = numbers_of(numbers).astype(self.field.dtype, copy=False)
         lengths = pc.list_value_length(lists)
-        ends = np.cumsum(lengths.fill_null(0).to_numpy(zero_copy_only=False)).tolist()
+        ends = np.cumsum(numbers_of(lengths.fill_null(0))).tolist()
         valid = lists.is_valid().to_pylist() if lists.null_count else [True] * len(lists)
         return [
             flat[begin:end].copy() if there else None
@@ -372,7 +373,7 @@ class ImageColumn(Column):
         self, images: pa.Array, out: NDArray[Any], place: Callable[[int], str]
     ) -> None:
         if images.null_count:
-            row = int(np.argmin(images.is_valid().to_numpy(zero_copy_only=False)))
+            row = int(np.argmin(numbers_of(images.is_valid())))
             raise CorruptDataError(f"{place(row)}: the image has no bytes")
         self.decoder.decode_into(images, out, place, self.threads)
 
