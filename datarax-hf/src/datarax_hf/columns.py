@@ -159,7 +159,7 @@ class ArrayColumn(Column):
                     f"{where}: the column {self.name!r} is of shape {shape}, but lists of "
                     f"{found[:5]} values stand where {length} are due"
                 )
-            values = values.flatten()
+            values = _members(values)
         values = self._filled(values, (), where)
         return numbers_of(values)
 
@@ -379,6 +379,17 @@ class ImageColumn(Column):
 
     def _place(self, where: str, rows: Rows) -> Place:
         return lambda row: f"{where}, row {rows[row]}, column {self.name!r}"
+
+
+def _members(lists: pa.Array) -> pa.Array:
+    """Return what lists hold, of which none is null: `flatten`, which copies, without a copy."""
+    if not len(lists):
+        return lists.flatten()
+    if pa.types.is_fixed_size_list(lists.type):
+        size = lists.type.list_size
+        return lists.values.slice(lists.offset * size, len(lists) * size)
+    first, last = lists.offsets[0].as_py(), lists.offsets[len(lists)].as_py()
+    return lists.values.slice(first, last - first)
 
 
 def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows]]:
