@@ -36,7 +36,7 @@ class ParquetShard(Shard):
         self._nulls = self._count_nulls()
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
-        # Arrow's own threads only where ours are not at work: together they are in each other's way.
+        # Arrow's threads only where ours are not at work: both at once are in each other's way.
         with pq.ParquetFile(
             self.origin.folder / self.name, metadata=self._footer, pre_buffer=False
         ) as file:
