@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from datarax.errors import CorruptDataError
-from datarax.sources import BufferReader, ColumnReader, Identified, Reader
+from datarax.sources import BufferReader, ColumnReader, Field, Identified, Reader
+from datarax_hf.columns import ArrayColumn
 
 
 @pytest.fixture
@@ -332,3 +333,15 @@ def test_a_file_that_datasets_wrote_is_read_the_same_whether_or_not_datasets_is_
         pa.unregister_extension_type("datarax.tests.Array2D")
     np.testing.assert_array_equal(without, [[[1, 2], [3, 4]]])
     np.testing.assert_array_equal(with_, without)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.list_(pa.int32()), pa.large_list(pa.int32()), pa.list_(pa.int32(), 3)]
+)
+@pytest.mark.parametrize("part", [(0, 6), (2, 3), (5, 1), (6, 0)])
+def test_a_part_of_a_column_of_lists_is_those_of_its_rows(kind, part):
+    rows = np.arange(18, dtype=np.int32).reshape(6, 3)
+    column = ArrayColumn("x", Field.array(np.int32, (3,)))
+    stored = pa.chunked_array([pa.array(rows.tolist(), kind).slice(*part)])
+    begin, count = part
+    np.testing.assert_array_equal(column.load(stored, "here"), rows[begin : begin + count])

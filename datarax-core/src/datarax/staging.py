@@ -74,22 +74,25 @@ class BatchPlan(NamedTuple):
 
     def pieces(self, epoch: int, offset: int, stop: int) -> Iterator[Piece]:
         """Yield the pieces from (epoch, offset) to the beginning of epoch `stop`."""
+        # The first batch comes alone: it is there before the program that makes many is compiled.
+        alone = self.source._stages_in_background()
         while epoch < stop:
             length = self.source._known_length()
             if self.source._is_forward_only() or length is None:
                 yield from self._streamed(epoch, offset)
             else:
-                yield from self._indexed(epoch, offset, length)
-            epoch, offset = epoch + 1, 0
+                yield from self._indexed(epoch, offset, length, alone=alone)
+            epoch, offset, alone = epoch + 1, 0, False
 
-    def _indexed(self, epoch: int, offset: int, length: int) -> Iterator[Piece]:
+    def _indexed(self, epoch: int, offset: int, length: int, *, alone: bool) -> Iterator[Piece]:
         full, rest = divmod(length - offset, self.size)
         tail = rest and self.remainder != "drop"
         if not full and not tail:
             yield EmptyEpoch(rest)
         many = self.many
         while full:
-            count = many if full >= many else 1
+            count = many if full >= many and not alone else 1
+            alone = False
             try:
                 batches = self._stage(epoch, offset, self.size, count)
             except Exception:

@@ -27,20 +27,26 @@ def to_device(columns: Mapping[str, Any], placement: Placement = None) -> dict[s
 
 
 def to_batches(columns: HostBatch, size: int, count: int) -> list[dict[str, jax.Array]]:
-    """Return `count` batches of `size` rows from columns of `size * count` rows."""
+    """Return `count` batches of `size` rows from columns of `size * count` rows.
+
+    They move in one transfer, and are copies: where the backend takes host buffers as they are,
+    those may be written again once the batches are ready.
+    """
     if count == 1:
         return [to_device(columns)]
-    batches: list[dict[str, jax.Array]] = split_rows(to_device(columns), size, count)
-    return batches
+    moved = to_device(columns)
+    return [_rows_from(moved, np.int32(size * number), size) for number in range(count)]
 
 
-@functools.partial(jax.jit, static_argnames=("size", "count"))
-def split_rows(columns: dict[str, jax.Array], size: int, count: int) -> list[dict[str, jax.Array]]:
-    """Return columns of `size * count` rows as `count` batches, in one compiled call."""
-    return [
-        {name: column[size * i : size * (i + 1)] for name, column in columns.items()}
-        for i in range(count)
-    ]
+@functools.partial(jax.jit, static_argnames="size")
+def _rows_from(columns: dict[str, jax.Array], begin: Any, size: int) -> dict[str, jax.Array]:
+    """Return `size` rows: one small program for all, where one that makes many takes long to build.
+
+    A program of 32 batches compiles in half a second and 80 MB; this one in a few ms.
+    """
+    return {
+        name: jax.lax.dynamic_slice_in_dim(column, begin, size) for name, column in columns.items()
+    }
 
 
 def ready(batches: list[dict[str, jax.Array]]) -> list[dict[str, jax.Array]]:

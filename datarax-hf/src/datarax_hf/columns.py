@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError, UnknownFieldError, listing, nearest
 from datarax.sources import Field
+from datarax_hf.arrow_numbers import numbers_of
 from datarax_hf.features import Kind, is_list, plain_type
 from datarax_hf.headers import Encoded
 from datarax_hf.images import ImageDecoder, Place
@@ -160,16 +161,16 @@ class ArrayColumn(Column):
             if pa.types.is_fixed_size_list(values.type):
                 lengths = np.array([values.type.list_size])
             else:
-                lengths = np.diff(values.offsets.to_numpy()) if len(values) else np.array([length])
+                lengths = np.diff(numbers_of(values.offsets)) if len(values) else np.array([length])
             if (lengths != length).any():
                 found = sorted(set(lengths.tolist()) - {length})
                 raise CorruptDataError(
                     f"{where}: the column {self.name!r} is of shape {shape}, but lists of "
                     f"{found[:5]} values stand where {length} are due"
                 )
-            values = values.flatten()
+            values = _members(values)
         values = self._filled(values, (), where)
-        return np.asarray(values.to_numpy(zero_copy_only=False))
+        return numbers_of(values)
 
     def _filled(self, values: pa.Array, shape: tuple[int, ...], where: str) -> pa.Array:
         """Return values without nulls, an array of the fill in the place of each."""
@@ -273,9 +274,9 @@ class SequenceColumn(Column):
             numbers = numbers.fill_null(self.fill)
         if numbers.null_count:
             return [self._array(value) for value in lists]
-        flat = numbers.to_numpy(zero_copy_only=False).astype(self.field.dtype, copy=False)
+        flat = numbers_of(numbers).astype(self.field.dtype, copy=False)
         lengths = pc.list_value_length(lists)
-        ends = np.cumsum(lengths.fill_null(0).to_numpy(zero_copy_only=False)).tolist()
+        ends = np.cumsum(numbers_of(lengths.fill_null(0))).tolist()
         valid = lists.is_valid().to_pylist() if lists.null_count else [True] * len(lists)
         return [
             flat[begin:end].copy() if there else None
@@ -394,12 +395,23 @@ class ImageColumn(Column):
         self, images: pa.Array, out: NDArray[Any], place: Callable[[int], str]
     ) -> None:
         if images.null_count:
-            row = int(np.argmin(images.is_valid().to_numpy(zero_copy_only=False)))
+            row = int(np.argmin(numbers_of(images.is_valid())))
             raise CorruptDataError(f"{place(row)}: the image has no bytes")
         self.decoder.decode_into(images, out, place, self.threads)
 
     def _place(self, place: Place, rows: Rows) -> Place:
         return lambda row: f"{place(int(rows[row]))}, column {self.name!r}"
+
+
+def _members(lists: pa.Array) -> pa.Array:
+    """Return what lists hold, of which none is null: `flatten`, which copies, without a copy."""
+    if not len(lists):
+        return lists.flatten()
+    if pa.types.is_fixed_size_list(lists.type):
+        size = lists.type.list_size
+        return lists.values.slice(lists.offset * size, len(lists) * size)
+    first, last = lists.offsets[0].as_py(), lists.offsets[len(lists)].as_py()
+    return lists.values.slice(first, last - first)
 
 
 def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows]]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError
 from datarax_hf import png
+from datarax_hf.arrow_numbers import numbers_of
 from datarax_hf.headers import JPEG, MODES, PLAIN_PNG, UNKNOWN, Encoded, Headers, Ints, read_headers
 from datarax_hf.threads import Threads, cores
 
@@ -200,7 +201,7 @@ class ImageDecoder:
         Raises:
             CorruptDataError: If one cannot be decoded.
         """
-        rows = np.flatnonzero(images.is_valid().to_numpy(zero_copy_only=False))
+        rows = np.flatnonzero(numbers_of(images.is_valid()))
         encoded = Encoded.of(images)
         headers = read_headers(encoded, most_pixels=_most_pixels())
         out: list[Any] = [None] * len(images)

@@ -9,7 +9,6 @@ from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.sources import ReaderSource
 from datarax_hf.locate import locate
 from datarax_hf.reader import lay_out, open_reader, records_of
-from datarax_hf.stream import open_stream
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -49,7 +48,7 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
         dataset = plan.snapshot.dataset
         self._check_local_cache(plan.paths(), dataset_name=f"hf:{dataset}")
         streaming = config.mode == "streaming"
-        reader = open_stream(plan, config) if streaming else open_reader(plan, config)
+        reader = _open_stream(plan, config) if streaming else open_reader(plan, config)
         try:
             super().__init__(config, reader, uri=f"hf:{dataset}", rngs=rngs, name=name)
             for note in _notes(plan, None if streaming else reader):
@@ -61,6 +60,12 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
         except BaseException:
             reader.close()
             raise
+
+
+def _open_stream(plan: Plan, config: HFSourceConfig) -> Any:
+    from datarax_hf.stream import open_stream  # what other modes need not import
+
+    return open_stream(plan, config)
 
 
 def _notes(plan: Plan, reader: Any) -> list[str]:

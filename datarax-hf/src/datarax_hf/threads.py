@@ -27,6 +27,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def in_pool() -> bool:
+    """Return whether this is a thread of the pool, where the other cores have work of their own."""
+    return getattr(_within, "pool", False)
+
+
 class Threads:
     """The right to use the pool of the process, from the first `each` to `close`."""
 
@@ -39,7 +44,7 @@ class Threads:
         Raises:
             Exception: What `work` raises for the first of the pieces for which it raises.
         """
-        if len(pieces) < 2 or cores() < 2 or getattr(_within, "pool", False):
+        if len(pieces) < 2 or cores() < 2 or in_pool():
             for piece in pieces:
                 work(piece)
             return

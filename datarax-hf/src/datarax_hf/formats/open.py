@@ -1,4 +1,4 @@
-"""From files to shards, each by its format."""
+"""From files to shards, each by its format; formats other than parquet are imported when met."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from datarax_hf.formats.arrow import ArrowShard
-from datarax_hf.formats.image_folder import DescribedShard, ImageShard
 from datarax_hf.formats.kinds import is_metadata, kind_of
 from datarax_hf.formats.parquet import ParquetShard
-from datarax_hf.formats.parsed import FORMATS, ParsedShard
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard
 from datarax_hf.remedy import Origin
@@ -30,6 +27,8 @@ def open_shards(names: Sequence[str], origin: Origin, settings: Settings) -> lis
         return _image_folder(names, origin, settings)
     if len(names) < 2 or all(kind_of(name) == "parquet" for name in names):
         return [_open(name, origin, settings) for name in names]
+    from datarax_hf.formats.parsed import ParsedShard
+
     with ThreadPoolExecutor(min(len(names), os.cpu_count() or 1)) as pool:
         shards = list(pool.map(lambda name: _open(name, origin, settings), names))
     # What one file keeps as JSON text, all of them do.
@@ -43,12 +42,17 @@ def _open(name: str, origin: Origin, settings: Settings) -> Shard:
     kind = kind_of(name)
     if kind == "parquet":
         return ParquetShard(name, origin)
+    from datarax_hf.formats.arrow import ArrowShard
+    from datarax_hf.formats.parsed import FORMATS, ParsedShard
+
     if kind in FORMATS:
         return ParsedShard(name, origin, settings, kind)
     return ArrowShard(name, origin)
 
 
 def _image_folder(names: Sequence[str], origin: Origin, settings: Settings) -> list[Shard]:
+    from datarax_hf.formats.image_folder import DescribedShard, ImageShard
+
     known = {"drop_labels": None, "drop_metadata": None}
     settings.given(known, ("filters", "metadata_filenames"), f"hf:{origin.dataset}, images")
     images = [name for name in names if kind_of(name) == _FOLDER]

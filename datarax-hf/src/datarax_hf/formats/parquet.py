@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from datarax_hf.features import read_features
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
+from datarax_hf.threads import in_pool
 
 _MAGIC = b"PAR1"
 _BUFFER_BYTES = 2**20
@@ -35,8 +36,11 @@ class ParquetShard(Shard):
         self._nulls = self._count_nulls()
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
-        with pq.ParquetFile(self.origin.folder / self.name, metadata=self._footer) as file:
-            return file.read_row_group(group, columns=list(columns))
+        # Arrow's threads only where ours are not at work: both at once are in each other's way.
+        with pq.ParquetFile(
+            self.origin.folder / self.name, metadata=self._footer, pre_buffer=False
+        ) as file:
+            return file.read_row_group(group, columns=list(columns), use_threads=not in_pool())
 
     def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         path = self.origin.folder / self.name
