@@ -439,7 +439,7 @@ def _joined(picked: Sequence[Picked], size: int) -> pa.Array:
             for row, position in zip(rows.tolist(), positions.tolist(), strict=True):
                 views[position] = encoded[row]
             if chunk.null_count:
-                valid[positions] = chunk.is_valid().to_numpy(zero_copy_only=False)[rows]
+                valid[positions] = numbers_of(chunk.is_valid())[rows]
             begin += len(chunk)
     ends = np.cumsum([0, *map(len, views)], dtype=np.int64)
     there = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
