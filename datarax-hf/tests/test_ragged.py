@@ -205,6 +205,47 @@ def test_where_nothing_can_be_kept_rows_are_the_same(shards, offline, derived, o
     assert kept(derived) == []
 
 
+def test_a_full_disk_leaves_nothing_and_rows_are_the_same(shards, offline, derived, on_disk):
+    """As every file that grows too large for the system."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    read = offline("a/b")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.warns(UserWarning, match="cannot be laid out: File too large"):
+            lay_out(read, ["photo"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(derived.rglob("*.*")) == []
+    check(read, offline)
+
+
+def test_a_large_row_group_does_not_need_all_its_memory(cache, make, offline):
+    """Slices of it are decoded one after another."""
+    values = [np.random.default_rng(i).bytes(2**14) for i in range(512)]
+    data = make.parquet(
+        {"data": values}, use_dictionary=False, data_page_size=2**17, write_batch_size=8
+    )
+    make.snapshot(cache, "a/b", {"train.parquet": data})
+    slices = offline("a/b")._shards.slices(0, ["data"], 16)
+    del data, values
+    before = most = pa.total_allocated_bytes()
+    for _ in slices:
+        most = max(most, pa.total_allocated_bytes())
+    assert most - before < 2**22
+
+
+def test_a_dictionary_within_a_struct_stays_in_row_groups(cache, make, offline, derived, on_disk):
+    """Each batch would have one of its own, which no Arrow file holds."""
+    words = pa.array([f"w{i % 3}" for i in range(8)]).dictionary_encode()
+    structs = pa.StructArray.from_arrays([words], ["word"])
+    make.snapshot(cache, "a/b", {"train.parquet": make.parquet({"s": structs}, row_group_size=2)})
+    read = offline("a/b")
+    lay_out(read, ["s"])
+    assert read.read(np.array([7, 0]), ["s"])["s"] == [{"word": "w1"}, {"word": "w0"}]
+    assert kept(derived) == []
+
+
 def test_a_text_stored_once_for_many_rows_takes_the_room_that_it_takes(
     cache, make, offline, derived, monkeypatch
 ):

@@ -20,7 +20,6 @@ from datarax.errors import CorruptDataError
 from datarax.progress import Progress
 from datarax_hf.columns import Column, Rows
 from datarax_hf.derived import Derived, Hold
-from datarax_hf.features import plain_type
 from datarax_hf.flat import Part, file_name, progress_of
 from datarax_hf.shards import Shards, grouped
 from datarax_hf.threads import Threads, cores
@@ -92,8 +91,11 @@ def can_be_laid_out(shards: Shards, name: str) -> bool:
     """Return whether laying out a column gains anything, and its type fits an Arrow file."""
     if shards.lies_ready():
         return False
+    kind = shards.schema.field(name).type
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
     # Within structs and lists each batch would have a dictionary of its own.
-    return "dictionary<" not in str(plain_type(shards.schema.field(name).type))
+    return not pa.types.is_nested(kind) or "dictionary<" not in str(kind)
 
 
 def in_memory(

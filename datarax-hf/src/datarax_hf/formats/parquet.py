@@ -44,7 +44,10 @@ class ParquetShard(Shard):
 
     def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         path = self.origin.folder / self.name
-        with pq.ParquetFile(path, metadata=self._footer, buffer_size=_BUFFER_BYTES) as file:
+        # Without pre_buffer=False the whole row group is read first.
+        with pq.ParquetFile(
+            path, metadata=self._footer, buffer_size=_BUFFER_BYTES, pre_buffer=False
+        ) as file:
             for batch in file.iter_batches(
                 rows, row_groups=[group], columns=list(columns), use_threads=False
             ):
