@@ -6,8 +6,9 @@ chunks of a laid-out column are mapped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from datarax_hf.columns import Column, ImageColumn, Picked, Rows
 from datarax_hf.images import Place
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
+from datarax_hf.slices import Slices
 from datarax_hf.threads import Threads
 
 
@@ -86,35 +88,44 @@ def place(
     Images of all pieces are decoded together: a piece may hold one or two of them.
     """
     pieces = list(store.pieces(indices))
-    images: dict[str, ImageColumn] = {}
-    if len(pieces) > 1:
-        for name in out:
-            column = columns[name]
-            if isinstance(column, ImageColumn):
-                images[name] = column
-    picked: dict[str, list[Picked]] = {name: [] for name in images}
+    picked = _no_images(columns, out) if len(pieces) > 1 else {}
     for piece in pieces:
         _place_piece(store, columns, piece, out, keep=True, picked=picked)
-    for name, parts in picked.items():
-        images[name].decode_picked(parts, out[name])
+    _decode(columns, picked, out)
 
 
-def place_run(groups: RowGroups, indices: Rows, out: Mapping[str, Any], threads: Threads) -> None:
+def place_run(
+    groups: RowGroups, slices: Slices, indices: Rows, out: Mapping[str, Any], threads: Threads
+) -> None:
     """Fill arrays and lists of the values of a run of records, decoding row groups on all cores.
 
-    A run goes on where it ends: only its last row group is read from again.
+    A run goes on where it ends: only its last row group is read from again. Large row groups are
+    read a slice at a time. Images of all pieces are decoded together, as in `place`.
     """
     pieces = list(groups.pieces(indices))
-    if len(pieces) < 2:
-        place(groups, groups.columns, indices, out)
+    names = tuple(out)
+    due = [slices.are_due(group, names) for group, _, _ in pieces]
+    large = list(compress(pieces, due))
+    whole = [piece for piece, sliced in zip(pieces, due, strict=True) if not sliced]
+    for group, positions, rows in large:
+        for part in slices.read(group, rows, names):
+            for number, here, within in part.pieces(indices[positions]):
+                piece = (number, positions[here], within)
+                _place_piece(part, groups.columns, piece, out, keep=False, picked={})
+    if len(whole) < 2:
+        for piece in whole:
+            _place_piece(groups, groups.columns, piece, out, keep=True, picked={})
         return
-    groups.recent.keep({group for group, _, _ in pieces})
-    last = len(pieces) - 1
+    groups.recent.keep({group for group, _, _ in whole})
+    last = pieces[-1][0]
+    picked = _no_images(groups.columns, out)
 
     def work(number: int) -> None:
-        _place_piece(groups, groups.columns, pieces[number], out, keep=number == last, picked={})
+        keep = whole[number][0] == last
+        _place_piece(groups, groups.columns, whole[number], out, keep=keep, picked=picked)
 
-    threads.each(work, range(len(pieces)))
+    threads.each(work, range(len(whole)))
+    _decode(groups.columns, picked, out)
 
 
 def is_run(indices: Rows) -> bool:
@@ -123,6 +134,20 @@ def is_run(indices: Rows) -> bool:
     return size < 2 or (
         int(indices[-1]) - int(indices[0]) == size - 1 and bool((np.diff(indices) == 1).all())
     )
+
+
+def _no_images(columns: Mapping[str, Column], names: Iterable[str]) -> dict[str, list[Picked]]:
+    """Return a list for each column of images, to be filled with what is decoded together."""
+    return {name: [] for name in names if isinstance(columns[name], ImageColumn)}
+
+
+def _decode(
+    columns: Mapping[str, Column], picked: Mapping[str, list[Picked]], out: Mapping[str, Any]
+) -> None:
+    for name, parts in picked.items():
+        column = columns[name]
+        assert isinstance(column, ImageColumn)
+        column.decode_picked(parts, out[name])
 
 
 def _place_piece(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,7 @@ from datarax_hf.plan import Plan
 from datarax_hf.ragged import RaggedColumn
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
+from datarax_hf.slices import Slices
 from datarax_hf.structs import flat_features
 from datarax_hf.threads import Threads
 
@@ -163,6 +164,7 @@ class HFReader(ColumnarReader):
         self._threads = Threads()
         self._laying = threading.Lock()
         self._columns: dict[str, Column] = {}
+        self._slices = Slices(shards, self._columns)
         fills = dict(fill_nulls or {})
         check_filled(fills, shards.schema.names)
         for name, kind in describe(shards.schema, features).items():
@@ -245,6 +247,7 @@ class HFReader(ColumnarReader):
 
     def close(self) -> None:
         self._recent.clear()
+        self._slices.clear()
         self._threads.close()
         laid_out = self._laid_out()
         self._flat, self._ragged = {}, {}
@@ -255,12 +258,13 @@ class HFReader(ColumnarReader):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_flat": {}, "_ragged": {}, "_refused": set()}
-        del state["_recent"], state["_laying"]
+        del state["_recent"], state["_slices"], state["_laying"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._recent = RecentColumns(HELD_BYTES)
+        self._slices = Slices(self._shards, self._columns)
         self._laying = threading.Lock()
 
     def _fill(self, indices: Indices, out: Mapping[str, Any]) -> None:
@@ -280,7 +284,7 @@ class HFReader(ColumnarReader):
         if rest:
             groups = RowGroups(self._shards, self._columns, self._recent)
             if run:
-                place_run(groups, indices, rest, self._threads)
+                place_run(groups, self._slices, indices, rest, self._threads)
             else:
                 place(groups, self._columns, indices, rest)
 
@@ -359,13 +363,16 @@ class HFReader(ColumnarReader):
         told = self._shards.nulls(name)
         if told is not None or not needed:
             return told
-        tables = (self._shards.table(group, [name]) for group in range(len(self._shards)))
-        return sum(count_nulls(table.column(name)) for table in tables)
+        return sum(
+            count_nulls(table.column(name))
+            for group in range(len(self._shards))
+            for table in self._slices.tables(group, name)
+        )
 
     def _holds_images(self, column: ImageColumn) -> bool:
         """Return whether the first value that is not null is an image."""
         for group in range(len(self._shards)):
-            for images in self._encoded(group, column, keep=False).chunks:
+            for images in self._encoded(group, column, keep=False):
                 if images.null_count < len(images):
                     return is_image(images.drop_null()[0].as_py())
         return False
@@ -384,7 +391,7 @@ class HFReader(ColumnarReader):
         form: ImageForm | None = None
         for group in range(len(self._shards)):
             begin, where = 0, self._shards.where(group)
-            for images in self._encoded(group, column, keep=True).chunks:
+            for images in self._encoded(group, column, keep=True):
                 if images.null_count:
                     return Field.host_only(_NULL_IMAGES)
                 form, other = column.decoder.agree(
@@ -399,13 +406,14 @@ class HFReader(ColumnarReader):
             return column.field
         return Field.array(form.dtype, form.shape)
 
-    def _encoded(self, group: int, column: ImageColumn, *, keep: bool) -> pa.ChunkedArray:
-        """Return the encoded images of a row group."""
-        table = self._shards.table(group, [column.name])
-        loaded = column.load(table.column(column.name), self._shards.where(group))
-        if keep:
-            self._recent.put((group, column.name), loaded)
-        return loaded
+    def _encoded(self, group: int, column: ImageColumn, *, keep: bool) -> Iterator[pa.Array]:
+        """Yield the encoded images of a row group; `keep` holds those of one that is read whole."""
+        where = self._shards.where(group)
+        for table in self._slices.tables(group, column.name):
+            loaded = column.load(table.column(column.name), where)
+            if keep and len(table) == self._shards.rows(group):
+                self._recent.put((group, column.name), loaded)
+            yield from loaded.chunks
 
 
 class _Split(SplitReader):
