@@ -139,6 +139,9 @@ def test_a_shuffled_epoch_is_laid_out_as_it_begins_and_equals_eager(shards, deri
         for ours, theirs in zip(lazy.batches(8), eager.batches(8), strict=True):
             np.testing.assert_array_equal(ours["photo"], theirs["photo"])
     assert kept(derived) == ["photo"] * 3
+    padded = {"include_keys": ("list",), "pad": {"list": 3}}
+    with HFSource(HFSourceConfig(**options, mode="lazy", **padded)):
+        assert kept(derived) == ["list"] * 3 + ["photo"] * 3
 
 
 def test_storage_order_lays_nothing_out_and_random_reads_do(shards, offline, derived, on_disk):

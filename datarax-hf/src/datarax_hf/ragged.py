@@ -31,7 +31,7 @@ WINDOW_BYTES = 2**25
 """Row groups of so many bytes together are decoded at once; a larger one goes slice by slice."""
 
 VERSION = 1
-_GROUPS_PER_CORE = 2
+_GROUPS_PER_CORE = 4
 
 
 class RaggedColumn:
@@ -112,10 +112,9 @@ def in_memory(
         if sizes[column.name] > most:
             break
         found = _held(shards, column, parts, most)
-        if found is None:  # files tell what is stored, where a text may stand for many
-            break
-        most -= found.held_bytes
-        held[column.name] = found
+        if found is not None:  # files tell what is stored, where a text may stand for many
+            most -= found.held_bytes
+            held[column.name] = found
     return held
 
 

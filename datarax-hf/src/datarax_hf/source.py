@@ -55,8 +55,8 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
                 warnings.warn(f"hf:{dataset}: {note}", stacklevel=2)
             if self.plan.mode == "lazy" and self.config.shuffle:
                 # Now, where a bar is seen and Ctrl-C is heard, not in the thread that stages.
-                fields = self.reader.fields
-                lay_out(reader, [name for name, field in fields.items() if field.is_array])
+                on_host = self.host_only
+                lay_out(reader, [name for name in self.reader.fields if name not in on_host])
         except BaseException:
             reader.close()
             raise
