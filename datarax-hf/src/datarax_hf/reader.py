@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,8 @@ from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived, NotKeptError
 from datarax_hf.features import Features, Kind, describe
 from datarax_hf.flat import FlatColumn, Part, parts_of, row_bytes, small_columns
-from datarax_hf.images import ImageDecoder, ImageForm, is_image
+from datarax_hf.image_fields import EncodedImages
+from datarax_hf.images import ImageDecoder
 from datarax_hf.placing import RowGroups, is_run, place, place_run
 from datarax_hf.plan import Plan
 from datarax_hf.ragged import RaggedColumn
@@ -53,8 +54,6 @@ PAYS = 4
 
 FIRST_IMAGES = 256
 """Images whose sizes a description of the dataset tells."""
-
-_NULL_IMAGES = "some of its images are null"
 
 
 def open_reader(plan: Plan, config: HFSourceConfig) -> Reader:
@@ -351,12 +350,13 @@ class HFReader(ColumnarReader):
         column = column_of(name, kind, nulls=nulls, decoder=decoder, fill=fill)
         if not isinstance(column, ImageColumn):
             return column
-        if kind.undeclared and not self._holds_images(column):
+        images = EncodedImages(self._shards, self._slices, self._recent, column)
+        if kind.undeclared and not images.are_images():
             return ObjectColumn(name, Field.host_only("a struct has no fixed array form"))
         if not needed:
             unread = Field.host_only("it is not read, so sizes were not asked")
             return replace(column, field=unread)
-        return replace(column, field=self._settled(column))
+        return replace(column, field=images.field(self._threads))
 
     def _nulls(self, name: str, *, needed: bool) -> int | None:
         """Return how many values are null, counted where the files do not say."""
@@ -369,52 +369,6 @@ class HFReader(ColumnarReader):
             for table in self._slices.tables(group, name)
         )
 
-    def _holds_images(self, column: ImageColumn) -> bool:
-        """Return whether the first value that is not null is an image."""
-        for group in range(len(self._shards)):
-            for images in self._encoded(group, column, keep=False):
-                if images.null_count < len(images):
-                    return is_image(images.drop_null()[0].as_py())
-        return False
-
-    def _settled(self, column: ImageColumn) -> Field:
-        """Return the field of an image column: an array only where every header agrees.
-
-        Where both mode and size were asked for, all images have one form and no header is read.
-        """
-        mode, size = column.decoder.mode, column.decoder.size
-        if mode is not None and size is not None and self._shards.records:
-            if self._shards.nulls(f"{column.name}.bytes"):
-                return Field.host_only(_NULL_IMAGES)
-            asked = ImageForm(mode, *size)
-            return Field.array(asked.dtype, asked.shape)
-        form: ImageForm | None = None
-        for group in range(len(self._shards)):
-            begin, where = 0, self._shards.where(group)
-            for images in self._encoded(group, column, keep=True):
-                if images.null_count:
-                    return Field.host_only(_NULL_IMAGES)
-                form, other = column.decoder.agree(
-                    images,
-                    form,
-                    lambda row: f"{where}, row {begin + row}, column {column.name!r}",  # noqa: B023
-                )
-                if form is not None and other is not None:
-                    return Field.host_only(_difference(form, other))
-                begin += len(images)
-        if form is None:
-            return column.field
-        return Field.array(form.dtype, form.shape)
-
-    def _encoded(self, group: int, column: ImageColumn, *, keep: bool) -> Iterator[pa.Array]:
-        """Yield the encoded images of a row group; `keep` holds those of one that is read whole."""
-        where = self._shards.where(group)
-        for table in self._slices.tables(group, column.name):
-            loaded = column.load(table.column(column.name), where)
-            if keep and len(table) == self._shards.rows(group):
-                self._recent.put((group, column.name), loaded)
-            yield from loaded.chunks
-
 
 class _Split(SplitReader):
     """What a split expression chooses of the records of its files."""
@@ -422,14 +376,3 @@ class _Split(SplitReader):
     def __init__(self, files: HFReader, expression: str) -> None:
         super().__init__([(files, span) for span in files.ranges], identity={"split": expression})
         self.files = files
-
-
-def _difference(form: ImageForm, other: ImageForm) -> str:
-    if form.mode != other.mode:
-        return (
-            f"images differ in mode ({form.mode} and {other.mode}); image_mode='RGB' gives them one"
-        )
-    return (
-        f"images differ in size ({form.height}x{form.width} and {other.height}x{other.width}); "
-        "image_size=(height, width) gives them one"
-    )

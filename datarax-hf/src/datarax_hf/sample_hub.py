@@ -30,7 +30,7 @@ class SampleHub:
         self._server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="datarax-hf-sample", daemon=True
+            target=self._server.serve_forever, name="sample-hub", daemon=True
         )
         self._thread.start()
 
