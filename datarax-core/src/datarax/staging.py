@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 import jax
 
 from datarax.sources.stopping import staging
-from datarax.transfer import Placement, assemble, pad_rows, to_device
+from datarax.transfer import CUT_AT_ONCE, Placement, assemble, pad_rows, to_device
 
 if TYPE_CHECKING:
     from datarax.core.data_source import DataSourceModule
@@ -203,7 +203,8 @@ def ahead(pieces: Iterator[Piece], count: int) -> Iterator[Piece]:
 def piece_batches(spec: Any, size: int) -> int:
     """Return how many batches of `size` elements of `spec` make a piece."""
     element = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(spec))
-    return max(1, min(PIECE_BATCHES, PIECE_BYTES // max(1, int(element) * size)))
+    most = max(1, min(PIECE_BATCHES, PIECE_BYTES // max(1, int(element) * size)))
+    return most - most % CUT_AT_ONCE if most > CUT_AT_ONCE else most
 
 
 def _produce(
