@@ -314,6 +314,8 @@ class ImageDecoder:
                 flat[some] = pixels
 
         pieces = -(-len(rows) // png.images_at_once(shape[0], flat.shape[3]))
+        if len(rows) >= png.FEWEST * cores():
+            pieces = -(-pieces // cores()) * cores()  # as many for each core
         threads.each(put, np.array_split(rows, pieces))
         return done
 

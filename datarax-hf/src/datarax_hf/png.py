@@ -22,12 +22,15 @@ FEWEST = 48
 """Images; fewer are faster one by one."""
 LARGEST = 2**14
 """Bytes of pixels; larger images are faster one by one."""
-_STEP_BYTES = 2**14
+_STEP_BYTES = 2**16
 
 
 def images_at_once(height: int, channels: int) -> int:
-    """Return how many images to decode together, so that a step's operands stay in the cache."""
-    return max(64, min(1024, _STEP_BYTES // (height * channels)))
+    """Return how many images to decode together: a step's operands stay in the cache.
+
+    And they are large, since threads that decode meet between steps, at the interpreter's lock.
+    """
+    return max(64, min(4096, _STEP_BYTES // (height * channels)))
 
 
 def decode_together(encoded: Encoded, headers: Headers, rows: Ints, out: NDArray[np.uint8]) -> bool:
