@@ -57,10 +57,17 @@ class EncodedImages:
                 return Field.host_only(_NULL_IMAGES)
             asked = ImageForm(mode, *size)
             return Field.array(asked.dtype, asked.shape)
+        try:
+            return self._agreed(threads)
+        finally:
+            pa.default_memory_pool().release_unused()
+
+    def _agreed(self, threads: Threads) -> Field:
         form: ImageForm | None = None
-        at_once = _GROUPS_PER_CORE * cores()
+        keep, at_once = self._fits(), _GROUPS_PER_CORE * cores()
         for begin in range(0, len(self.shards), at_once):
-            for found in self._forms(range(begin, min(begin + at_once, len(self.shards))), threads):
+            groups = range(begin, min(begin + at_once, len(self.shards)))
+            for found in self._forms(groups, threads, keep=keep):
                 if found is None:
                     return Field.host_only(_NULL_IMAGES)
                 for other in found:
@@ -69,20 +76,22 @@ class EncodedImages:
                         return Field.host_only(_difference(form, other))
         return self.column.field if form is None else Field.array(form.dtype, form.shape)
 
-    def _forms(self, groups: range, threads: Threads) -> list[list[ImageForm] | None]:
+    def _forms(
+        self, groups: range, threads: Threads, *, keep: bool
+    ) -> list[list[ImageForm] | None]:
         """Return the first forms that differ in each row group; None where an image is null."""
         found: list[list[ImageForm] | None] = [None] * len(groups)
 
         def look(place: int) -> None:
-            found[place] = self._forms_of(groups[place])
+            found[place] = self._forms_of(groups[place], keep=keep)
 
         threads.each(look, range(len(groups)))
         return found
 
-    def _forms_of(self, group: int) -> list[ImageForm] | None:
+    def _forms_of(self, group: int, *, keep: bool) -> list[ImageForm] | None:
         form: ImageForm | None = None
         begin, place = 0, self.shards.place(group)
-        for images in self._read(group, keep=True):
+        for images in self._read(group, keep=keep):
             if images.null_count:
                 return None
             form, other = self.column.decoder.agree(
@@ -94,6 +103,15 @@ class EncodedImages:
                 return [form, other]
             begin += len(images)
         return [] if form is None else [form]
+
+    def _fits(self) -> bool:
+        """Return whether all images can be held: those looked at last are not those read first."""
+        left = self.recent.limit
+        for group in range(len(self.shards)):
+            left -= self.shards.stored_bytes(self.column.name, [group])
+            if left < 0:
+                return False
+        return True
 
     def _read(self, group: int, *, keep: bool) -> Iterator[pa.Array]:
         """Yield the encoded images of a row group; `keep` holds those of one that is read whole."""

@@ -14,10 +14,13 @@ class RecentColumns:
     """Loaded columns by (row group, name); the least recently used are dropped beyond `limit`.
 
     The one loaded last always stays, however large. Safe to use from several threads.
+
+    Attributes:
+        limit: The bytes.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._held: OrderedDict[Key, tuple[Any, int]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -38,7 +41,7 @@ class RecentColumns:
                 return
             self._held[key] = (loaded, size)
             self._bytes += size
-            while self._bytes > self._limit and len(self._held) > 1:
+            while self._bytes > self.limit and len(self._held) > 1:
                 _, (_, freed) = self._held.popitem(last=False)
                 self._bytes -= freed
 
