@@ -198,14 +198,23 @@ def our_epoch(folder, mode):
     return rates(epoch, records(folder))
 
 
-def our_elements(folder):
+def our_elements(folder, by_row):
+    import numpy as np
+
     opened = source(folder, mode="lazy")
+    count = records(folder)
 
     def epoch():
-        for _element in opened:
-            continue
+        if by_row:
+            for _element in opened:
+                continue
+            return
+        for begin in range(0, count, 1000):
+            rows = np.arange(begin, min(begin + 1000, count))
+            for text in opened.reader.read(rows, ["text"])["text"]:
+                _row = {"text": text}
 
-    return rates(epoch, records(folder))
+    return rates(epoch, count)
 
 
 def our_peak(folder):
@@ -450,7 +459,8 @@ LOADS = {
     "datasets, numpy": lambda folder: datasets_load(folder, "numpy"),
 }
 ELEMENTS = {
-    "datarax": our_elements,
+    "datarax, by row": lambda folder: our_elements(folder, by_row=True),
+    "datarax, in batches": lambda folder: our_elements(folder, by_row=False),
     "datasets, by row": lambda folder: datasets_elements(folder, by_row=True),
     "datasets, in batches": lambda folder: datasets_elements(folder, by_row=False),
 }

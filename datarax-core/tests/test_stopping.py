@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from datarax.sources import Field, ReaderSource, SourceConfig, pass_closed
+from datarax.errors import SourceClosedError
+from datarax.sources import Field, MemoryReader, ReaderSource, SourceConfig, pass_closed
 
 
 class WaitingStream:
@@ -43,6 +45,47 @@ def test_a_reader_that_waits_learns_that_its_pass_was_closed():
         closing.join()
         assert time.monotonic() - began < 5
         assert not pass_closed()
+
+
+class ClosedAtOnce(WaitingStream):
+    """Has its pass closed as soon as the thread of that begins."""
+
+    def stream(self, shard, offset, names):
+        self.batches.close()
+        yield from super().stream(shard, offset, names)
+
+
+def test_a_pass_may_be_closed_before_it_has_begun():
+    """By the thread that stages, which runs before the one that started it is told so."""
+    reader = ClosedAtOnce()
+    interval = sys.getswitchinterval()
+    with ReaderSource(SourceConfig(mode="streaming"), reader) as source:
+        reader.batches = source.batches(2)
+        sys.setswitchinterval(5)
+        try:
+            with pytest.raises(StopIteration):
+                next(reader.batches)
+        finally:
+            sys.setswitchinterval(interval)
+        with pytest.raises(SourceClosedError):
+            next(reader.batches)
+
+
+@pytest.mark.parametrize("turn", range(20))
+def test_a_pass_may_be_closed_at_any_moment(turn):
+    """A pass that is read in one thread, and closed in another a moment later."""
+    with ReaderSource(SourceConfig(mode="lazy"), MemoryReader({"x": np.arange(4000)})) as source:
+        batches = source.batches(1)
+        closing = threading.Timer(turn * 0.001, batches.close)
+        closing.start()
+        seen = []
+        try:
+            seen += [int(batch["x"][0]) for batch in batches]
+        except SourceClosedError:
+            seen += []
+        closing.join()
+        assert seen == list(range(len(seen)))
+        assert len(seen) < 4000
 
 
 def test_outside_of_a_pass_nothing_is_closed():

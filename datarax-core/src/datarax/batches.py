@@ -112,10 +112,10 @@ class Batches:
         if self._token is None:
             self._begin()
         cursor.check(self._token)
-        if not self._ready and not self._fill():
+        staged = self._next_staged()
+        if staged is None:
             self._finish()
             raise StopIteration
-        staged = self._ready.popleft()
         cursor.deliver(staged.elements)
         if staged.ends_epoch:
             cursor.finish(staged.skipped)
@@ -152,7 +152,10 @@ class Batches:
         self._done = self._closed = False
 
     def close(self) -> None:
-        """Stop staging and release what is ready. Closing again does nothing."""
+        """Stop staging and release what is ready. Closing again does nothing.
+
+        Any thread may close; a `next` that waits in another one ends with StopIteration.
+        """
         self._closed = True
         self._release()
 
@@ -186,17 +189,23 @@ class Batches:
             weakref.finalize(self, self._background.let_go).atexit = False
         else:
             self._pieces = ahead(pieces, self._prefetch)
+        if self._closed:  # by another thread, before there was one of ours to stop
+            self._release()
 
-    def _fill(self) -> bool:
-        assert self._pieces is not None
-        cursor = self._source._host.cursor
-        for piece in self._pieces:
-            if isinstance(piece, EmptyEpoch):
+    def _next_staged(self) -> Staged | None:
+        """Return the next batch; None at the end, and where another thread closes meanwhile."""
+        ready, pieces = self._ready, self._pieces
+        if not ready and pieces is not None:
+            cursor = self._source._host.cursor
+            for piece in pieces:
+                if not isinstance(piece, EmptyEpoch):
+                    ready.extend(piece)
+                    break
                 cursor.finish(piece.skipped)
-                continue
-            self._ready.extend(piece)
-            return True
-        return False
+        try:
+            return ready.popleft()
+        except IndexError:
+            return None
 
     def _finish(self) -> None:
         self._done = True
@@ -205,6 +214,6 @@ class Batches:
     def _release(self) -> None:
         self._ready.clear()
         self._pieces = None
-        if self._background is not None:
-            self._background.stop()
-            self._background = None
+        background, self._background = self._background, None
+        if background is not None:
+            background.stop()
