@@ -74,7 +74,7 @@ def test_a_pass_may_be_closed_before_it_has_begun():
 @pytest.mark.parametrize("turn", range(20))
 def test_a_pass_may_be_closed_at_any_moment(turn):
     """A pass that is read in one thread, and closed in another a moment later."""
-    with ReaderSource(SourceConfig(mode="lazy"), MemoryReader({"x": np.arange(4000)})) as source:
+    with ReaderSource(SourceConfig(mode="lazy"), MemoryReader({"x": np.arange(200_000)})) as source:
         batches = source.batches(1)
         closing = threading.Timer(turn * 0.001, batches.close)
         closing.start()
@@ -85,7 +85,7 @@ def test_a_pass_may_be_closed_at_any_moment(turn):
             seen += []
         closing.join()
         assert seen == list(range(len(seen)))
-        assert len(seen) < 4000
+        assert len(seen) < 200_000
 
 
 def test_outside_of_a_pass_nothing_is_closed():
