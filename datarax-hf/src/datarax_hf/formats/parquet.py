@@ -34,6 +34,7 @@ class ParquetShard(Shard):
             self._footer.row_group(group).num_rows for group in range(self._footer.num_row_groups)
         )
         self._nulls = self._count_nulls()
+        self._sizes = self._sum_sizes()
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
         # Arrow's threads only where ours are not at work: both at once are in each other's way.
@@ -65,16 +66,8 @@ class ParquetShard(Shard):
         return total
 
     def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
-        total = 0
-        for group in map(self._whole_footer().row_group, groups):
-            for chunk in map(group.column, range(group.num_columns)):
-                if f"{chunk.path_in_schema}.".startswith(f"{column}."):
-                    total += chunk.total_uncompressed_size
-        return total
-
-    def _whole_footer(self) -> Any:
-        """Return the metadata, which a pickled shard has left behind."""
-        return self._footer or _footer(self.name, self.origin)
+        rows = sum(self.rows[group] for group in groups)
+        return self._sizes.get(column, 0) * rows // max(1, sum(self.rows))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_footer": None}
@@ -91,6 +84,17 @@ class ParquetShard(Shard):
                     before + statistics.null_count if known and before is not None else None
                 )
         return counts
+
+    def _sum_sizes(self) -> dict[str, int]:
+        """Return the bytes before compression of each column, and of each of its parts."""
+        sizes: dict[str, int] = {}
+        for group in map(self._footer.row_group, range(self._footer.num_row_groups)):
+            for chunk in map(group.column, range(group.num_columns)):
+                path = chunk.path_in_schema.split(".")
+                for depth in range(len(path)):
+                    part = ".".join(path[: depth + 1])
+                    sizes[part] = sizes.get(part, 0) + chunk.total_uncompressed_size
+        return sizes
 
 
 def _footer(name: str, origin: Origin) -> Any:
