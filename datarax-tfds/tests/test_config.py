@@ -66,11 +66,11 @@ def test_a_remote_folder_of_the_environment_is_refused(monkeypatch):
         TFDSSourceConfig(name="mnist")
 
 
-def test_the_folder_is_the_one_that_tfds_uses(monkeypatch):
+def test_the_folder_is_the_one_that_tfds_uses(monkeypatch, tmp_path):
     """What is given, else TFDS_DATA_DIR, else the home folder's tensorflow_datasets."""
-    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    assert TFDSSourceConfig(name="x").folder == Path("/home/someone/tensorflow_datasets")
+    assert TFDSSourceConfig(name="x").folder == tmp_path / "tensorflow_datasets"
     monkeypatch.setenv("TFDS_DATA_DIR", "/data")
     assert TFDSSourceConfig(name="x").folder == Path("/data")
     assert TFDSSourceConfig(name="x", data_dir=Path("/mine")).folder == Path("/mine")

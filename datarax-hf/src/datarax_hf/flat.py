@@ -54,6 +54,10 @@ class Part:
     records: int
 
 
+Write = Callable[[Column, Part, Path], None]
+"""Writes the file of a column and a part."""
+
+
 class FlatColumn:
     """A column's values, gathered from the arrays of its parts.
 
@@ -131,8 +135,47 @@ def on_disk(
         NotKeptError: If the derived cache cannot take them.
         CorruptDataError: If a file is damaged.
     """
+
+    def bytes_of(column: Column, part: Part) -> int:
+        return part.records * row_bytes(column)
+
+    def writing(progress: Progress) -> Write:
+        return partial(_write, _Decoder(shards, progress))
+
+    return {
+        name: FlatColumn(parts, [_mapped(path) for path in paths], hold)
+        for name, (paths, hold) in built(
+            shards, columns, parts, derived, _file_name, bytes_of, writing
+        ).items()
+    }
+
+
+def built(
+    shards: Shards,
+    columns: Sequence[Column],
+    parts: Sequence[Part],
+    derived: Derived,
+    name_of: Callable[[Shards, Column, Part], str],
+    bytes_of: Callable[[Column, Part], int],
+    writing: Callable[[Progress], Write],
+) -> dict[str, tuple[list[Path], Hold]]:
+    """Return the derived files of each column, one for each part, building those not there.
+
+    Args:
+        shards: The files that the columns are of.
+        columns: The columns.
+        parts: The parts.
+        derived: The derived cache.
+        name_of: The name of the file of a column and a part.
+        bytes_of: About how many bytes it takes.
+        writing: Returns what writes it, telling a bar of the records it is done with.
+
+    Raises:
+        NotKeptError: If the derived cache cannot take them.
+        CorruptDataError: If a file is damaged.
+    """
     places = {
-        (column.name, part): (shards.source_of(part.groups.start), _file_name(shards, column, part))
+        (column.name, part): (shards.source_of(part.groups.start), name_of(shards, column, part))
         for column in columns
         for part in parts
     }
@@ -143,17 +186,16 @@ def on_disk(
         if derived.find(*places[column.name, part]) is None
     ]
     if lacking:
-        derived.make_room(sum(part.records * row_bytes(column) for column, part in lacking))
+        derived.make_room(sum(bytes_of(column, part) for column, part in lacking))
     with progress_of(shards, sum(part.records for _, part in lacking)) as progress:
-        decoder = _Decoder(shards, progress)
+        write = writing(progress)
         for column, part in lacking:
-            derived.file(*places[column.name, part], partial(_write, decoder, column, part))
-    flat = {}
+            derived.file(*places[column.name, part], partial(write, column, part))
+    files = {}
     for column in columns:
         paths = [derived.found(*places[column.name, part]) for part in parts]
-        hold = derived.hold(paths)
-        flat[column.name] = FlatColumn(parts, [_mapped(path) for path in paths], hold)
-    return flat
+        files[column.name] = (paths, derived.hold(paths))
+    return files
 
 
 def row_bytes(column: Column) -> int:

@@ -20,7 +20,7 @@ from datarax.errors import CorruptDataError
 from datarax.progress import Progress
 from datarax_hf.columns import Column, Rows
 from datarax_hf.derived import Derived, Hold
-from datarax_hf.flat import Part, file_name, progress_of
+from datarax_hf.flat import Part, Write, built, file_name, progress_of
 from datarax_hf.shards import Shards, grouped
 from datarax_hf.threads import Threads, cores
 
@@ -127,33 +127,22 @@ def on_disk(
         NotKeptError: If the derived cache cannot take them.
         CorruptDataError: If a file is damaged.
     """
-    places = {
-        (column.name, part): (shards.source_of(part.groups.start), _file_name(shards, column, part))
-        for column in columns
-        for part in parts
-    }
-    lacking = [
-        (column, part)
-        for column in columns
-        for part in parts
-        if derived.find(*places[column.name, part]) is None
-    ]
-    if lacking:
-        derived.make_room(sum(sum(_sizes(shards, column, [part])) for column, part in lacking))
-    with progress_of(shards, sum(part.records for _, part in lacking)) as progress:
-        loader = _Loader(shards, progress)
-        for column, part in lacking:
-            derived.file(*places[column.name, part], partial(_write, loader, column, part, derived))
+
+    def bytes_of(column: Column, part: Part) -> int:
+        return sum(_sizes(shards, column, [part]))
+
+    def writing(progress: Progress) -> Write:
+        return partial(_write, _Loader(shards, progress), derived)
+
     ragged = {}
-    for column in columns:
-        paths = [derived.found(*places[column.name, part]) for part in parts]
-        hold = derived.hold(paths)
+    files = built(shards, columns, parts, derived, _file_name, bytes_of, writing)
+    for name, (paths, hold) in files.items():
         begins, chunks = [], []
         for part, path in zip(parts, paths, strict=True):
             mapped = _mapped(path, part.records)
             begins += _begins(part, mapped)
             chunks += mapped
-        ragged[column.name] = RaggedColumn(shards, column.name, begins, chunks, hold)
+        ragged[name] = RaggedColumn(shards, name, begins, chunks, hold)
     return ragged
 
 
@@ -249,7 +238,7 @@ def _begins(part: Part, chunks: Sequence[pa.Array]) -> list[int]:
     return [part.begin, *(part.begin + ends[:-1]).tolist()] if chunks else []
 
 
-def _write(loader: _Loader, column: Column, part: Part, derived: Derived, path: Path) -> None:
+def _write(loader: _Loader, derived: Derived, column: Column, part: Part, path: Path) -> None:
     """Write the values of a part as an Arrow file, a batch for each chunk."""
     room = 2 * sum(_sizes(loader.shards, column, [part])) + CHUNK_BYTES
     with path.open("wb") as file:
