@@ -107,14 +107,14 @@ class OrdersByPlaceInBatch(ReaderSource):
 class ScansInStorageOrder(ReaderSource):
     """`scan_epoch` knows of no shuffle."""
 
-    def _stage_stack(self, epoch, offset, size, count, capacity):
+    def _stage_stack(self, epoch, offset, size, count, capacity, spare):
         rows = offset + np.arange(size * count)
         out = self._facts.layout.blank(capacity, size)
         flat = {
             name: leaf.reshape(-1, *leaf.shape[2:])[: size * count] for name, leaf in out.items()
         }
         self._facts.layout.read_into(self.reader, rows, flat)
-        return {name: jnp.asarray(leaf) for name, leaf in out.items()}
+        return {name: jnp.asarray(leaf) for name, leaf in out.items()}, None
 
 
 @breaks("scan_epoch_runs_the_same_batches_in_compiled_code[shuffled-lazy]")

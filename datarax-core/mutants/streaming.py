@@ -69,10 +69,10 @@ class PadsStreamsWithOnes(ReaderSource):
 class ScansPartOfAStream(ReaderSource):
     """`scan_epoch` of a stream leaves its first batch out."""
 
-    def _stacks(self, epoch, offset, size, many):
+    def _stacks(self, epoch, offset, size, many, spare):
         if self.plan.mode == "streaming" and not offset:
             offset = size
-        yield from super()._stacks(epoch, offset, size, many)
+        yield from super()._stacks(epoch, offset, size, many, spare)
 
 
 @breaks("scan_epoch_of_a_stream_runs_its_full_batches")

@@ -132,6 +132,20 @@ def test_a_lazy_pass_of_many_pieces_is_whole(load):
     np.testing.assert_array_equal(ys.ravel(), np.arange(202))
 
 
+@pytest.mark.parametrize("mode", ["lazy", "streaming"])
+def test_what_a_step_still_reads_is_not_written_again(load, mode):
+    source = load(20_000, mode=mode)
+
+    def slow(carry, batch):
+        x = batch["x"]
+        held = jax.lax.fori_loop(0, 300, lambda _, held: jnp.maximum(held, x), x)
+        return carry + 1, held
+
+    carry, ys = source.scan_epoch(slow, 0, batch_size=50)
+    assert int(carry) == 400
+    np.testing.assert_array_equal(ys.ravel(), np.arange(20_000))
+
+
 def test_it_refuses_to_run_inside_another_transformation(load):
     source = load()
     for transform in (

@@ -19,7 +19,7 @@ from jax import lax
 from datarax.core import order
 from datarax.core.checks import check_size
 from datarax.core.spec import batched
-from datarax.staging import Background, piece_batches
+from datarax.staging import Background, Stack, piece_batches
 from datarax.transfer import blank_rows, take_rows
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def scan_epoch(
         if known is not None:
             many = min(many, max(1, known // size))
         program = host.programs.get(("scan", step, size), lambda: jax.jit(_one_piece(step, many)))
-        stacks = source._stacks(epoch, offset, size, many)
-        carry, parts, trips, skipped = _run_stacks(stacks, program, carry)
+        spare: list[Any] = []
+        stacks = source._stacks(epoch, offset, size, many, spare)
+        carry, parts, trips, skipped = _run_stacks(stacks, program, carry, spare)
     ys = _join(parts, y_spec, trips)
     cursor.check(token)
     cursor.deliver(trips * size)
@@ -76,17 +77,24 @@ def scan_epoch(
 
 
 def _run_stacks(
-    stacks: Iterator[tuple[Any, int, int]], program: Callable[..., Any], carry: Any
+    stacks: Iterator[Stack], program: Callable[..., Any], carry: Any, spare: list[Any]
 ) -> tuple[Any, list[Any], int, int]:
     parts, trips, skipped = [], 0, 0
     background = Background(stacks, 1)
+    wait: Any = jax.block_until_ready
+    before: tuple[Any, Any] | None = None
     try:
-        for stacked, count, rest in background:
+        for leaves, count, rest, buffers in background:
             skipped = rest
-            if count:
-                carry, ys = program(carry, stacked, jnp.int32(count))
-                parts.append(ys)
-                trips += count
+            if not count:
+                continue
+            carry, ys = program(carry, leaves, jnp.int32(count))
+            parts.append(ys)
+            trips += count
+            if before is not None:  # its program has ended once this wait does: write them again
+                wait(before[0])
+                spare.append(before[1])
+            before = None if buffers is None else ((carry, ys), buffers)
     finally:
         background.stop()
     return carry, parts, trips, skipped

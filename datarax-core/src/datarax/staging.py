@@ -53,6 +53,23 @@ class EmptyEpoch(NamedTuple):
 Piece = list[Staged] | EmptyEpoch
 
 
+class Stack(NamedTuple):
+    """Batches for one program to scan over.
+
+    Attributes:
+        leaves: Arrays of shape (many, size, ...), of which the first `batches` are batches and the
+            rest anything; None where there is no batch.
+        batches: How many.
+        rest: Behind the last batch, the elements of the epoch that fill none.
+        buffers: The host memory that the arrays may lie in, or None.
+    """
+
+    leaves: Any
+    batches: int
+    rest: int
+    buffers: Any = None
+
+
 class BatchPlan(NamedTuple):
     """How batches are made of a source's epochs; holds no iterator, so that a thread may keep it.
 

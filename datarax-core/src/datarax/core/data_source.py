@@ -25,6 +25,7 @@ from datarax.core.passes import elements_of
 from datarax.core.state import check_tree
 from datarax.core.structural import StructuralModule
 from datarax.errors import StalePassError, StateMismatchError, UnknownLengthError
+from datarax.staging import Stack
 
 if TYPE_CHECKING:
     from datarax.batches import Batches
@@ -362,30 +363,32 @@ class DataSourceModule(HostSlot, StructuralModule):
         return [self.get_batch_at(position + size * i, size) for i in range(count)]
 
     def _stacks(
-        self, epoch: int, offset: int, size: int, many: int
-    ) -> Iterator[tuple[Any, int, int]]:
-        """Yield an epoch's full batches from `offset` on, stacked in pieces.
+        self, epoch: int, offset: int, size: int, many: int, spare: list[Any]
+    ) -> Iterator[Stack]:
+        """Yield an epoch's full batches from `offset` on, `many` in a stack.
 
-        Yields:
-            Leaves of shape (many, size, ...), the number of batches in them, the rest being
-            anything, and after the last the elements that fill none.
+        `spare` holds the buffers of stacks that nothing reads any more, to be written again.
         """
         full, rest = divmod(len(self) - offset, size)
         if not full:
-            yield None, 0, rest
+            yield Stack(None, 0, rest)
         while full:
             count = min(many, full)
             full -= count
-            stacked = self._stage_stack(epoch, offset, size, count, many)
+            stacked, buffers = self._stage_stack(epoch, offset, size, count, many, spare)
             offset += count * size
-            yield stacked, count, 0 if full else rest
+            yield Stack(stacked, count, 0 if full else rest, buffers)
 
-    def _stage_stack(self, epoch: int, offset: int, size: int, count: int, capacity: int) -> Any:
+    def _stage_stack(
+        self, epoch: int, offset: int, size: int, count: int, capacity: int, spare: list[Any]
+    ) -> tuple[Any, Any]:
+        """Return leaves of shape (capacity, size, ...), and the host buffers they were made of."""
+        del spare
         batches = self._stage(epoch, offset, size, count, {})
         blank = jax.tree.map(jnp.zeros_like, batches[0])
         return jax.tree.map(
             lambda *leaves: jnp.stack(leaves), *batches, *[blank] * (capacity - count)
-        )
+        ), None
 
     def _on_device(self) -> tuple[Any, Any] | None:
         """Return the data that lies on the device and the order's words, or None."""

@@ -47,6 +47,7 @@ from datarax.sources.streaming import (
     stream_columns,
     stream_length,
 )
+from datarax.staging import Stack
 from datarax.transfer import ready, to_batches, to_device
 
 
@@ -322,14 +323,16 @@ class ReaderSource(DataSourceModule):
         scratch[rows] = out  # copied by now: to be written again, its pages are there
         return batches
 
-    def _stage_stack(self, epoch: int, offset: int, size: int, count: int, capacity: int) -> Any:
+    def _stage_stack(
+        self, epoch: int, offset: int, size: int, count: int, capacity: int, spare: list[Any]
+    ) -> tuple[Any, Any]:
         facts = self._facts
         self._check_arrays()
         indices = order.positions(self._words(None), facts.length, epoch, offset, size * count)
-        out = facts.layout.blank(capacity, size)
+        out = spare.pop() if spare else facts.layout.blank(capacity, size)
         filled = {name: _flat(buffer)[: size * count] for name, buffer in out.items()}
         facts.layout.read_into(self.reader, indices, filled)
-        return to_device(out)
+        return to_device(out), out
 
     def _row_reader(self, epoch: int, offset: int, size: int) -> Callable[[Any], Any]:
         self._check_arrays()
@@ -362,10 +365,10 @@ class ReaderSource(DataSourceModule):
                 yield to_device(piece), size if begin < full * size else rest
 
     def _stacks(
-        self, epoch: int, offset: int, size: int, many: int
-    ) -> Iterator[tuple[Any, int, int]]:
+        self, epoch: int, offset: int, size: int, many: int, spare: list[Any]
+    ) -> Iterator[Stack]:
         if not self._is_forward_only():
-            yield from super()._stacks(epoch, offset, size, many)
+            yield from super()._stacks(epoch, offset, size, many, spare)
             return
         self._check_arrays()
         layout, rest = self._facts.layout, 0
@@ -374,11 +377,11 @@ class ReaderSource(DataSourceModule):
             full, rest = divmod(rows, size)
             if not full:
                 break
-            buffers = layout.blank(many, size)
+            buffers = spare.pop() if spare else layout.blank(many, size)
             flat = {name: _flat(buffer)[:rows] for name, buffer in buffers.items()}
             layout.fill(columns, flat, layout.leaves)
-            yield to_device(buffers), full, 0
-        yield None, 0, rest
+            yield Stack(to_device(buffers), full, 0, buffers)
+        yield Stack(None, 0, rest)
 
     # Cache, copies, state
 
