@@ -10,7 +10,9 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,10 +35,10 @@ from datarax_hf.derived import Derived, NotKeptError
 from datarax_hf.features import Features, Kind, describe
 from datarax_hf.flat import FlatColumn, Part, parts_of, row_bytes, small_columns
 from datarax_hf.image_fields import EncodedImages
-from datarax_hf.images import ImageDecoder
+from datarax_hf.images import ImageDecoder, ImageForm
 from datarax_hf.placing import RowGroups, is_run, place, place_run
 from datarax_hf.plan import Plan
-from datarax_hf.ragged import RaggedColumn
+from datarax_hf.ragged import Look, RaggedColumn, bytes_of
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
 from datarax_hf.slices import Slices
@@ -116,6 +118,7 @@ def open_files(plan: Plan, config: HFSourceConfig) -> HFReader:
         derived=Derived.of(config),
         fill_nulls=config.fill_nulls,
         ranges=spans,
+        in_any_order=config.mode == "lazy" and bool(config.shuffle),
     )
 
 
@@ -134,6 +137,7 @@ class HFReader(ColumnarReader):
         derived: Where columns may be laid out; None is nowhere but in memory.
         fill_nulls: The numbers that stand for nulls, by column.
         ranges: The (start, stop) of the records that will be read; none is all of them.
+        in_any_order: Whether they will be, so that columns will be laid out.
     """
 
     def __init__(
@@ -148,6 +152,7 @@ class HFReader(ColumnarReader):
         derived: Derived | None = None,
         fill_nulls: Mapping[str, Any] | None = None,
         ranges: Sequence[tuple[int, int]] = (),
+        in_any_order: bool = False,
     ) -> None:
         self._shards = shards
         self._identity = dict(identity or {})
@@ -164,6 +169,7 @@ class HFReader(ColumnarReader):
         self._laying = threading.Lock()
         self._columns: dict[str, Column] = {}
         self._slices = Slices(shards, self._columns)
+        self._in_any_order = in_any_order
         fills = dict(fill_nulls or {})
         check_filled(fills, shards.schema.names)
         for name, kind in describe(shards.schema, features).items():
@@ -229,7 +235,7 @@ class HFReader(ColumnarReader):
             due = [name for name in dict.fromkeys(names) if self._can_be_laid_out(name)]
             if not due:
                 return
-            parts = parts_of(self._shards, self.ranges or [(0, len(self))])
+            parts = self._parts()
             try:
                 self._lay_out_flat([name for name in due if self._lies_flat(name)], parts)
                 self._lay_out_ragged([name for name in due if not self._lies_flat(name)], parts)
@@ -326,6 +332,9 @@ class HFReader(ColumnarReader):
         large = [column for column in columns if column.name not in self._ragged]
         self._ragged.update(ragged.on_disk(self._shards, large, parts, self._derived))
 
+    def _parts(self) -> list[Part]:
+        return parts_of(self._shards, self.ranges or [(0, len(self))])
+
     def _memory_left(self) -> int:
         return flat.SMALL_BYTES - sum(held.held_bytes for held in self._laid_out())
 
@@ -350,13 +359,25 @@ class HFReader(ColumnarReader):
         column = column_of(name, kind, nulls=nulls, decoder=decoder, fill=fill)
         if not isinstance(column, ImageColumn):
             return column
-        images = EncodedImages(self._shards, self._slices, self._recent, column)
+        images = EncodedImages(self._shards, self._slices, self._recent, column, self._derived)
         if kind.undeclared and not images.are_images():
             return ObjectColumn(name, Field.host_only("a struct has no fixed array form"))
         if not needed:
             unread = Field.host_only("it is not read, so sizes were not asked")
             return replace(column, field=unread)
-        return replace(column, field=images.field(self._threads))
+        lay_out = partial(self._lay_out_images, column) if self._in_any_order else None
+        return replace(column, field=images.field(self._threads, lay_out))
+
+    def _lay_out_images(self, column: ImageColumn, form: ImageForm, look: Look) -> None:
+        """Lay out images that will lie encoded on the disk, while they are looked at."""
+        parts = self._parts()
+        small = bytes_of(self._shards, column, parts) <= self._memory_left()
+        if small or form.nbytes <= FLAT_IMAGE_BYTES:
+            return
+        if ragged.can_be_laid_out(self._shards, column.name):
+            with suppress(NotKeptError):  # `lay_out` says so
+                held = ragged.on_disk(self._shards, [column], parts, self._derived, look)
+                self._ragged.update(held)
 
     def _nulls(self, name: str, *, needed: bool) -> int | None:
         """Return how many values are null, counted where the files do not say."""
