@@ -343,6 +343,27 @@ def test_the_next_file_is_asked_for_before_this_one_is_read(hub, stream):
     assert sorted(numbers(source).tolist()) == list(range(2 * GROUPS * ROWS))
 
 
+def test_a_slice_looks_ahead_to_its_next_file_and_no_further_than_its_end(hub, stream):
+    begin, end = GROUPS * ROWS - 2 * ROWS + 3, GROUPS * ROWS + ROWS + 5
+    for split in (f"train[{begin}:{end}]", f"train[{begin}:{GROUPS * ROWS}]+train[:{ROWS + 5}]"):
+        source = stream(split=split)
+        expected = [*range(begin, GROUPS * ROWS)]
+        expected += range(GROUPS * ROWS, end) if "+" not in split else range(ROWS + 5)
+        del hub.ranges[:]
+        pieces = source.reader.chain([0, 1], 0, ["number", "wide"])
+        assert next(pieces)["number"][0] == begin
+        deadline = time.monotonic() + 5
+        while len(hub.ranges) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(hub.ranges) == 2, "the next file was not asked for, or more than two were"
+        pieces.close()
+        del hub.ranges[:]
+        assert numbers(source).tolist() == expected
+        assert len(hub.ranges) == 2
+        wanted = 4 * ROWS * WIDE
+        assert wanted < sum(asked(hub).values()) < wanted * 1.1, "whole row groups, and no other"
+
+
 def test_many_files_are_not_opened_before_their_turn(hub, make, monkeypatch):
     from datarax_hf import stream_footers
 

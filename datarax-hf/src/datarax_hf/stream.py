@@ -16,7 +16,7 @@ from datarax_hf.reader import open_reader
 from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_parquet import ParquetStream
 from datarax_hf.stream_parsed import KINDS, ParsedStream
-from datarax_hf.stream_parts import StreamParts, parts_of
+from datarax_hf.stream_parts import SelectingStream, StreamParts, parts_of
 
 
 def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
@@ -47,7 +47,7 @@ def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
         raise
 
 
-def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> StreamReader:
+def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> SelectingStream:
     """Return the stream of all files of all terms, so that one set of fields holds for them."""
     names = [name for of_split in plan.files.values() for name in of_split]
     decoder = ImageDecoder(config.image_mode, config.image_size)
@@ -75,7 +75,7 @@ def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> StreamRea
     )
 
 
-def _selected(stream: StreamReader, plan: Plan) -> StreamReader:
+def _selected(stream: SelectingStream, plan: Plan) -> StreamReader:
     """Return what the terms select of the stream of all their files."""
     if len(plan.terms) == 1 and plan.terms[0].start is None and plan.terms[0].stop is None:
         return stream
