@@ -57,7 +57,7 @@ class Remote:
         self._snapshot = self._hub.listed(snapshot)
         self._wire = self._new_wire()
         self._kept: dict[tuple[str, int], bytearray] = {}
-        self._coming: dict[str, Future[bytearray]] = {}
+        self._coming: dict[str, tuple[int, Future[bytearray]]] = {}
 
     def size(self, name: str) -> int:
         """Return the bytes of a file, as the Hub lists it."""
@@ -102,22 +102,24 @@ class Remote:
         ]
         return RemoteFile(self, name, parts)
 
-    def ask_ahead(self, name: str) -> None:
-        """Ask for the first chunk of a file, for who reads it next."""
+    def ask_ahead(self, name: str, *, whole: bool = False) -> None:
+        """Ask for the first chunk of a file, or for as much of it as is asked for at once."""
         if name not in self._coming and (name, 0) not in self._kept and self.size(name):
-            self._coming[name] = self.ask(name, 0, min(self.size(name), FIRST_CHUNK_BYTES))
+            end = min(self.size(name), REQUEST_BYTES if whole else FIRST_CHUNK_BYTES)
+            self._coming[name] = end, self.ask(name, 0, end)
+
+    def take(self, name: str) -> tuple[int, Future[bytearray]] | None:
+        """Return what `ask_ahead` asked for, and where it ends, to who reads it."""
+        return self._coming.pop(name, None)
 
     def forget(self, name: str) -> None:
         """End what `ask_ahead` asked for, where nobody has taken it."""
-        answer = self._coming.pop(name, None)
-        if answer is not None:
-            answer.cancel()
+        coming = self.take(name)
+        if coming is not None:
+            coming[1].cancel()
 
     def chunk(self, name: str, begin: int, end: int) -> Future[bytearray]:
-        """Ask for a chunk of a file, unless it is on its way already or kept."""
-        coming = self._coming.pop(name, None) if begin == 0 else None
-        if coming is not None:
-            return coming
+        """Ask for a chunk of a file, unless it is kept."""
         kept = self._kept.get((name, begin))
         if kept is None or len(kept) != end - begin:
             return self.ask(name, begin, end)
@@ -282,10 +284,7 @@ class RemoteText(io.RawIOBase):
                 raise SourceClosedError(f"{self._name!r} was closed while it was read")
             if self._places is None:
                 self._begin = self._place
-                first = min(self._size, self._begin + FIRST_CHUNK_BYTES)
-                self._places = deque(
-                    split([(self._begin, first), (first, self._size)], CHUNK_BYTES)
-                )
+                self._places = self._planned()
             while self._places and len(self._asked) < CHUNKS_AHEAD:
                 begin, end = self._places.popleft()
                 self._asked.append((begin, self._remote.chunk(self._name, begin, end)))
@@ -300,6 +299,15 @@ class RemoteText(io.RawIOBase):
             self._remote.keep(self._name, begin, chunk)
         self._rest = memoryview(chunk)
         return True
+
+    def _planned(self) -> deque[tuple[int, int]]:
+        """Return the chunks to ask for, after what was asked for ahead is taken."""
+        coming = None if self._begin else self._remote.take(self._name)
+        if coming is not None:
+            self._asked.append((0, coming[1]))
+            return deque(split([(coming[0], self._size)], CHUNK_BYTES))
+        first = min(self._size, self._begin + FIRST_CHUNK_BYTES)
+        return deque(split([(self._begin, first), (first, self._size)], CHUNK_BYTES))
 
     def _stop(self) -> None:
         """Let go of what is on its way."""

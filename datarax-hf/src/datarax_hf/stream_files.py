@@ -60,10 +60,15 @@ class StreamFiles:
             return Opening(self.origin.folder / name)
         return Opening(self._remote.open(name, ranges))
 
-    def ask_ahead(self, name: str) -> None:
-        """Ask for the beginning of a file that is read next, where it lies on the Hub."""
+    def ask_ahead(self, name: str, *, whole: bool = False) -> None:
+        """Ask for the beginning of a file that is read next, where it lies on the Hub.
+
+        Args:
+            name: The file.
+            whole: Whether to ask for all of it, or the first 16 MiB.
+        """
         if self._remote is not None and not self._is_here(name):
-            self._remote.ask_ahead(name)
+            self._remote.ask_ahead(name, whole=whole)
 
     def forget(self, name: str) -> None:
         """End what `ask_ahead` asked for, where nobody has taken it."""

@@ -173,7 +173,7 @@ def parts_of(
     known = [count for count in found if count is not None]
     if len(known) == len(numbers):
         start, stop = term.range(sum(known))
-        return _cut(numbers, known, start, stop)
+        return cut(numbers, known, start, stop)
     if from_the_whole:
         raise UnknownSplitError(
             f"{what}: a stream does not know how many records {term.name!r} has, so its slice can "
@@ -185,7 +185,8 @@ def parts_of(
     return [Part(tuple(numbers), begin, end, 0 if end == begin else None)]
 
 
-def _cut(numbers: Sequence[int], counts: Sequence[int], start: int, stop: int) -> list[Part]:
+def cut(numbers: Sequence[int], counts: Sequence[int], start: int, stop: int) -> list[Part]:
+    """Return records `start` to `stop` of some shards, given how many each of them holds."""
     parts = []
     first = 0
     for number, count in zip(numbers, counts, strict=True):
