@@ -16,6 +16,7 @@ import datarax
 from datarax.errors import CorruptDataError, SourceClosedError
 from datarax_hf import HubConnectionError
 from datarax_hf.errors import HubAccessError
+from datarax_hf.remote import RemoteText
 
 GROUPS, ROWS, WIDE = 6, 40, 3000
 FILES = ("train-00000-of-00002.parquet", "train-00001-of-00002.parquet")
@@ -253,6 +254,31 @@ def test_closing_ends_a_wait_for_a_slow_server(hub, stream, fault, how):
     release.set()
     assert time.monotonic() - began < 2
     assert not left_running()
+
+
+def test_a_file_is_closed_while_another_thread_waits_for_it(hub, dataset):
+    source = datarax.load(dataset, mode="streaming")
+    file = RemoteText(source.reader._files._remote, FILES[0])
+    assert file.read(4) == b"PAR1"
+    file.seek(500_000)
+    hub.fault(FILES[0], stall=20.0, times=20)
+    raised = []
+
+    def read():
+        try:
+            file.read(10)
+        except SourceClosedError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    file.close()
+    thread.join(5)
+    assert time.monotonic() - began < 2
+    assert raised
+    source.close()
 
 
 def test_a_pass_that_is_broken_off_leaves_nothing_on_its_way(hub, stream):
