@@ -145,6 +145,11 @@ class Shards:
                 yield self._conformed(shard, piece, columns)
         self._check_rows(group, found)
 
+    def files(self, group: int, columns: Sequence[str]) -> list[str]:
+        """Return the files, beside its own, from which columns of a group are read."""
+        shard, within, held = self._held(group, columns)
+        return list(shard.files(within, held))
+
     def rows(self, group: int) -> int:
         """Return the number of records in a group."""
         return int(self._ends[group] - self._begins[group])

@@ -93,6 +93,9 @@ class FlatShard(Shard):
     def source(self) -> str:
         return self._whole.source()
 
+    def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
+        return self._whole.files(group, self._read(columns))
+
     def nulls(self, column: str) -> int | None:
         return self._whole.nulls(column) if self._counts(column) else None
 

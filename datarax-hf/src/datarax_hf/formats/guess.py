@@ -23,6 +23,21 @@ class WiderTypesError(Exception):
     """A file does not fit the types guessed so far: it is to be read again with wider ones."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """The beginning of a record in a text file that is neither compressed nor of another encoding.
+
+    Attributes:
+        byte: The byte of the file at which it begins.
+        line: The number of its line, from 1.
+        names: The names of the file's columns, where only its beginning tells them.
+    """
+
+    byte: int
+    line: int
+    names: tuple[str, ...] = ()
+
+
 @dataclass
 class Guess:
     """The types of a file's columns, as far as the file was read.
@@ -32,12 +47,18 @@ class Guess:
         texts: The columns whose values are kept as JSON text.
         ways: What else another pass is to do otherwise, in words of the format's own.
         advance: Is told the bytes that were read, as they are.
+        begin: Where to begin, None for the beginning of the file.
+        marking: Whether to tell `ended`, where that takes a look of its own at the text.
+        ended: Where the records that were yielded so far end, None where that is not known.
     """
 
     columns: dict[str, pa.DataType] = field(default_factory=dict)
     texts: set[str] = field(default_factory=set)
     ways: set[str] = field(default_factory=set)
     advance: Callable[[int], None] | None = None
+    begin: Place | None = None
+    marking: bool = False
+    ended: Place | None = None
 
     def take(self, schema: pa.Schema) -> None:
         """Make room for the types of another piece of the file.

@@ -16,6 +16,7 @@ import pyarrow as pa
 from datarax.errors import listing
 from datarax_hf.derived import source_key
 from datarax_hf.features import Features
+from datarax_hf.formats.held import HeldShard
 from datarax_hf.formats.kinds import kind_of
 from datarax_hf.formats.parsed import ParsedShard
 from datarax_hf.formats.settings import Settings
@@ -57,6 +58,9 @@ class ImageShard(Shard):
             }
         )
 
+    def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
+        return self._names[group * GROUP : (group + 1) * GROUP] if "image" in columns else ()
+
     def source(self) -> str:
         return _source(self.origin, [*self._names, *(self._labels or ())])
 
@@ -97,7 +101,8 @@ class DescribedShard(Shard):
     ) -> None:
         self.name = name
         self.origin = origin
-        self._inner = ParsedShard(name, origin, _of_metadata(settings), kind_of(name) or "")
+        parsed = HeldShard if settings.held else ParsedShard
+        self._inner: Shard = parsed(name, origin, _of_metadata(settings), kind_of(name) or "")
         self._images = _image_columns(self._inner.schema)
         if not self._images:
             raise origin.damaged(
@@ -133,7 +138,7 @@ class DescribedShard(Shard):
             }
         )
 
-    def nulls(self, column: str) -> int:
+    def nulls(self, column: str) -> int | None:
         head, _, part = column.partition(".")
         if self._stored.get(head) in self._images and part != "path":
             return self._inner.nulls(self._stored[head])
@@ -144,6 +149,14 @@ class DescribedShard(Shard):
         if self._stored[column] not in self._images:
             return own
         return own + sum((self.origin.folder / name).stat().st_size for name in self._all)
+
+    def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
+        inner, start = self._pieces[group]
+        folder = posixpath.dirname(self.name)
+        stored = [name for name in map(self._stored.__getitem__, columns) if name in self._images]
+        table = self._inner.table(inner, stored).slice(start, GROUP)
+        named = [path for column in table.columns for path in _flat(column.combine_chunks())]
+        return list(dict.fromkeys(path for path in _within(folder, named) if path is not None))
 
     def source(self) -> str:
         return _source(self.origin, [self.name, *self._all])
@@ -184,8 +197,7 @@ class DescribedShard(Shard):
         for group in range(len(self._inner.rows)):
             for column in self._images:
                 values = self._inner.table(group, [column]).column(0).combine_chunks()
-                flat = values.flatten() if _is_list(values.type) else values
-                named = flat.drop_null().to_pylist()
+                named = _flat(values)
                 lacking = [
                     name
                     for name, path in zip(named, _within(folder, named), strict=True)
@@ -233,7 +245,8 @@ def _source(origin: Origin, names: Sequence[str]) -> str:
 
 
 def _contents(name: str, origin: Origin) -> bytes:
-    contents = (origin.folder / name).read_bytes()
+    with origin.open(name) as file:
+        contents: bytes = file.read()
     if not contents:
         raise origin.damaged(name, "is empty")
     if contents.startswith(POINTER):
@@ -258,6 +271,13 @@ def _within(folder: str, names: Sequence[str | None]) -> list[str | None]:
 
 def _of_metadata(settings: Settings) -> Settings:
     return Settings(features=settings.features, derived=settings.derived)
+
+
+def _flat(paths: Any) -> list[str]:
+    """Return the paths of a column of paths or of lists of them, the nulls left out."""
+    values = paths.flatten() if _is_list(paths.type) else paths
+    named: list[str] = values.drop_null().to_pylist()
+    return named
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -65,8 +65,11 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         errors=options["encoding_errors"] or "strict",
         ended=False,
         advance=guess.advance,
+        begin=guess.begin,
     ) as file:
-        for block, line in _blocks(file, options["field"]):
+        blocks = file.blocks() if guess.begin else _blocks(file, options["field"])
+        for block, line in blocks:
+            guess.ended = None if line is None else file.ended
             if block.strip():
                 yield _parsed(file, block, line, guess, hints)
 

@@ -36,7 +36,7 @@ Tables = Callable[[str, Origin, Settings, Guess], Iterator[pa.Table]]
 def _row_groups(name: str, origin: Origin, settings: Settings, guess: Guess) -> Iterator[pa.Table]:  # noqa: ARG001  # as all formats
     """Yield the row groups of a parquet file of metadata."""
     try:
-        with pq.ParquetFile(origin.folder / name) as file:
+        with origin.open(name) as stored, pq.ParquetFile(stored) as file:
             guess.columns.update(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
             for group in range(file.num_row_groups):
                 yield file.read_row_group(group)

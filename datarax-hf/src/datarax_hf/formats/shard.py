@@ -70,6 +70,10 @@ class Shard(abc.ABC):
         """Return about how many bytes a column of some groups takes, not compressed."""
         return (self.origin.folder / self.name).stat().st_size
 
+    def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:  # noqa: ARG002  # of some
+        """Return the files beside this one from which columns of a group are read."""
+        return ()
+
     def records(self) -> Mapping[str, int]:
         """Return the number of records by file."""
         return {self.name: sum(self.rows)}

@@ -41,12 +41,15 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         errors=options["encoding_errors"] or "strict",
         ended=False,
         advance=guess.advance,
+        begin=guess.begin,
     ) as file:
-        if options["sample_by"] == "line":
+        by_line = options["sample_by"] == "line"
+        if by_line:
             samples = _lines(file, keep=bool(options["keep_linebreaks"]))
         else:
             samples = _wholes(file, paragraphs=options["sample_by"] == "paragraph")
         for values in samples:
+            guess.ended = file.ended if by_line else None
             yield pa.Table.from_arrays([values], names=[column])
 
 
