@@ -1,4 +1,4 @@
-"""What images become is found out once: kept by file, and while images are laid out."""
+"""What images become is found out once, and small ones are decoded once, whatever the mode."""
 
 from __future__ import annotations
 
@@ -183,3 +183,61 @@ def test_what_the_disk_refuses_while_a_file_is_flushed_is_raised_at_the_end(tmp_
     with pytest.raises(OSError, match="Bad file descriptor"), flushing:
         os.close(descriptor)
         flushing._thread.join(10)
+
+
+@pytest.fixture
+def digits(cache, make):
+    """Write a train file of 30 small images and their labels; return the pixels."""
+    pixels, labels, _ = make.digits(30)
+    columns = {"image": [make.png(image) for image in pixels], "label": labels.tolist()}
+    data = make.parquet(
+        columns, {"image": make.IMAGE_FEATURE}, row_group_size=7, types={"image": make.IMAGE}
+    )
+    make.snapshot(cache, "a/b", {"train.parquet": data})
+    return pixels
+
+
+def eager(split="train", **options):
+    with datarax.load(
+        "hf:a/b", local_files_only=True, split=split, **{"mode": "eager", **options}
+    ) as source:
+        return np.asarray(source.get_batch_at(0, len(source))["image"])
+
+
+@pytest.mark.parametrize("mode", ["eager", "auto"])
+def test_small_images_are_decoded_once_for_all_processes(cache, derived, digits, on_disk, mode):
+    """An eager load keeps their pixels; the next one reads no image, and a lazy source neither."""
+    np.testing.assert_array_equal(eager(mode=mode), digits)
+    assert len(files_of(derived, ".npy")) == 1  # labels are decoded as fast as they are read
+    blank(cache)
+    np.testing.assert_array_equal(eager(mode=mode), digits)
+    with datarax.load("hf:a/b", local_files_only=True, mode="lazy", shuffle=True) as source:
+        np.testing.assert_array_equal(source[29]["image"], digits[29])
+
+
+def test_a_part_of_a_split_keeps_its_own(derived, digits, on_disk):
+    """Only the row groups that it lies in."""
+    np.testing.assert_array_equal(eager("train[20:24]"), digits[20:24])
+    (kept,) = files_of(derived, ".npy")
+    assert np.load(kept).shape[0] == 14
+
+
+@pytest.mark.parametrize("options", [{"derived_limit": 0}, {"derived_limit": 10}])
+def test_an_eager_load_does_without_where_nothing_is_kept(derived, digits, on_disk, options):
+    """It decodes, and says nothing: all of it is in memory afterwards."""
+    np.testing.assert_array_equal(eager(**options), digits)
+    assert files_of(derived, ".npy") == []
+
+
+def test_few_pixels_are_not_kept(derived, digits):
+    """They are decoded sooner than a file is flushed."""
+    np.testing.assert_array_equal(eager(), digits)
+    assert files_of(derived, ".npy") == []
+
+
+def blank(cache):
+    """Spoil every PNG file within the data, whose name, size and time stay."""
+    for path in {path.resolve() for path in cache.rglob("*.parquet")}:
+        state = path.stat()
+        path.write_bytes(path.read_bytes().replace(b"IHDR", b"XXXX"))
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))

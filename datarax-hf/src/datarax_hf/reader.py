@@ -7,6 +7,7 @@ out of row groups would cost more.
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -33,10 +34,10 @@ from datarax_hf.columns import (
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived, NotKeptError
 from datarax_hf.features import Features, Kind, describe
-from datarax_hf.flat import FlatColumn, Part, parts_of, row_bytes, small_columns
+from datarax_hf.flat import FlatColumn, Part, is_run, parts_of, row_bytes, small_columns
 from datarax_hf.image_fields import EncodedImages
 from datarax_hf.images import ImageDecoder, ImageForm
-from datarax_hf.placing import RowGroups, is_run, place, place_run
+from datarax_hf.placing import RowGroups, place, place_run
 from datarax_hf.plan import Plan
 from datarax_hf.ragged import Look, RaggedColumn, bytes_of
 from datarax_hf.recent import RecentColumns
@@ -119,6 +120,7 @@ def open_files(plan: Plan, config: HFSourceConfig) -> HFReader:
         fill_nulls=config.fill_nulls,
         ranges=spans,
         in_any_order=config.mode == "lazy" and bool(config.shuffle),
+        read_whole={"eager": sys.maxsize, "auto": config.eager_limit}.get(config.mode, 0),
     )
 
 
@@ -138,6 +140,7 @@ class HFReader(ColumnarReader):
         fill_nulls: The numbers that stand for nulls, by column.
         ranges: The (start, stop) of the records that will be read; none is all of them.
         in_any_order: Whether they will be, so that columns will be laid out.
+        read_whole: Bytes of arrays up to which all of them will be read at once.
     """
 
     def __init__(
@@ -153,6 +156,7 @@ class HFReader(ColumnarReader):
         fill_nulls: Mapping[str, Any] | None = None,
         ranges: Sequence[tuple[int, int]] = (),
         in_any_order: bool = False,
+        read_whole: int = 0,
     ) -> None:
         self._shards = shards
         self._identity = dict(identity or {})
@@ -178,6 +182,9 @@ class HFReader(ColumnarReader):
                 name, kind, decoder or ImageDecoder(), fills.get(name), needed=needed
             )
         self._fields = {name: column.field for name, column in self._columns.items()}
+        arrays = (column for column in self._columns.values() if column.field.is_array)
+        records = sum(part.records for part in self._parts())
+        self._whole = records * sum(map(row_bytes, arrays)) <= read_whole
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -280,6 +287,8 @@ class HFReader(ColumnarReader):
             self._expected = (int(indices[-1]), int(indices[-1]) + 1)
         if not ordered or self._asked:
             self._lay_out_if_it_pays(indices, tuple(out), ordered=ordered)
+        elif self._whole:
+            self._take_what_is_laid_out(tuple(out))
         fixed, varying, rest = self._flat, self._ragged, dict(out)
         for name in out:
             if name in fixed:
@@ -318,6 +327,33 @@ class HFReader(ColumnarReader):
         self._touched += len(touched)
         if reason * PAYS >= len(self._shards):
             self.lay_out(due)
+
+    def _take_what_is_laid_out(self, names: Sequence[str]) -> None:
+        """Read columns, the first time, as they lie decoded on the disk.
+
+        Small images, which take longer to decode than to write, are laid out where they are not.
+        """
+        with self._laying:
+            if not self._whole:
+                return
+            self._whole = False
+            parts = self._parts()
+            columns = [
+                column
+                for column in map(self._columns.__getitem__, names)
+                if self._lies_flat(column.name)
+                and (
+                    flat.lies_on_disk(self._shards, column, parts, self._derived)
+                    or self._is_worth_keeping(column, parts)
+                )
+            ]
+            with suppress(NotKeptError):  # it is read from row groups, and once
+                self._flat.update(flat.on_disk(self._shards, columns, parts, self._derived))
+
+    def _is_worth_keeping(self, column: Column, parts: Sequence[Part]) -> bool:
+        if not isinstance(column, ImageColumn) or self._derived.refused:
+            return False
+        return sum(part.records for part in parts) * row_bytes(column) > flat.SMALL_BYTES
 
     def _lay_out_flat(self, names: Sequence[str], parts: Sequence[Part]) -> None:
         columns = [self._columns[name] for name in names]
