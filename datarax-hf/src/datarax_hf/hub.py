@@ -70,7 +70,7 @@ class Hub:
             headers = build_hf_headers(
                 token=self._token, library_name="datarax-hf", library_version=__version__
             )
-        self.server = Server(self._endpoint, headers, self._token, self._patience)
+        self.server = Server(self._endpoint, headers, self._patience)
 
     def look_up(self, name: str, revision: str) -> Snapshot:
         """Return the commit that `revision` is now, with its listing; nothing is downloaded.
