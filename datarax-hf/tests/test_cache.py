@@ -226,6 +226,16 @@ def test_script_repositories_are_read_from_the_converted_branch(cache, make, off
         offline("a/b", revision="v1")
 
 
+def test_a_card_that_would_decide_is_a_miss_and_no_wrong_config(hub, make, cache, open_reader):
+    """Its configs are not known before it is here."""
+    hub.publish("a/b", {"README.md": CARD, "data/train-0.csv": "x\n1\n"})
+    open_reader("a/b", split="train")
+    (card,) = cache.glob("*/snapshots/*/README.md")
+    card.unlink()
+    with pytest.raises(CacheMissError, match=r"README\.md"):
+        open_reader("a/b", config="other", local_files_only=True)
+
+
 def test_a_folder_of_this_machine_is_read_like_a_repository(tmp_path, make, offline, monkeypatch):
     """`./folder` is laid out as a repository and has no revision."""
     (tmp_path / "mine").mkdir()

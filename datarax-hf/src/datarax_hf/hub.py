@@ -39,6 +39,7 @@ from datarax_hf.cache import (
     is_short_commit,
     read_tree,
     repo_folder,
+    write_commit,
     write_name,
     write_ref,
     write_tree,
@@ -133,9 +134,18 @@ class Hub:
         with self._told(snapshot.dataset, snapshot.revision):
             download(self.server, snapshot, {name: tree[name] for name in names})
 
-    def remember(self, snapshot: Snapshot, *, asked: str) -> None:
-        """Note in the cache what the revision stands for and what the dataset was asked for as."""
+    def remember(self, snapshot: Snapshot, *, asked: str, listed: bool = False) -> None:
+        """Note in the cache what the revision stands for and what the dataset was asked for as.
+
+        Args:
+            snapshot: The revision and its commit.
+            asked: What the dataset was asked for as.
+            listed: Whether to keep the listing too, for a commit of which no file is downloaded.
+        """
         repo = snapshot.folder.parents[1]
+        if listed:
+            self._tree(snapshot)
+        write_commit(repo, snapshot.commit)
         if not snapshot.commit.startswith(snapshot.revision):
             write_ref(repo, snapshot.revision, snapshot.commit)
         if asked != snapshot.dataset:

@@ -32,8 +32,9 @@ def inspect(uri: str, config: HFSourceConfig) -> DatasetInfo:
         The errors of `HFSource`, but for missing data files: those are told in `files`.
     """
     contents = look(config)
-    card, snapshot, layout = contents.card, contents.snapshot, contents.layout
-    readme = _readme(contents)
+    snapshot, layout = contents.snapshot, contents.layout
+    said = contents.in_place_of or contents
+    card, readme = said.card, _readme(said)
     info = DatasetInfo(
         uri=uri,
         splits={},
