@@ -78,16 +78,19 @@ class Snapshot:
 
 def hub_cache(cache_dir: StrPath | None) -> Path:
     """Return the cache folder, as huggingface_hub would choose it if it were imported now."""
-    environ = os.environ
-    default = Path(environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    home = Path(environ.get("HF_HOME") or default)
     chosen = (
         (None if cache_dir is None else str(cache_dir))
-        or environ.get("HF_HUB_CACHE")
-        or environ.get("HUGGINGFACE_HUB_CACHE")
-        or str(home / "hub")
+        or os.environ.get("HF_HUB_CACHE")
+        or os.environ.get("HUGGINGFACE_HUB_CACHE")
+        or str(hub_home() / "hub")
     )
     return Path(os.path.expandvars(chosen)).expanduser().absolute()
+
+
+def hub_home() -> Path:
+    """Return the folder that HF_HOME names now; `~` and variables in it are left as they are."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(os.environ.get("HF_HOME") or default)
 
 
 def repo_folder(cache: Path, dataset: str) -> Path:

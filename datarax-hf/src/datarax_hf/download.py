@@ -52,13 +52,13 @@ class Server:
     Attributes:
         endpoint: The Hub's address.
         headers: What every request carries, the token among it.
-        token: The token as the config has it, for the client's own calls.
+        token: The token for the client's own calls; False is none.
         patience: How often is asked again.
     """
 
     endpoint: str
     headers: Mapping[str, str]
-    token: str | bool | None
+    token: str | bool
     patience: Patience
 
     def url(self, snapshot: Snapshot, name: str) -> str:
