@@ -81,6 +81,12 @@ def described_fields(reader: Any) -> Mapping[str, Field]:
     return described
 
 
+def says_features(reader: Any) -> bool:
+    """Return whether files of what `open_reader` returned say themselves what columns hold."""
+    files = reader.files if isinstance(reader, _Split) else reader
+    return bool(files.says_features)
+
+
 def records_of(reader: Any, names: Sequence[str]) -> int:
     """Return how many records some of the files hold of what `open_reader` returned."""
     files = reader.files if isinstance(reader, _Split) else reader
@@ -150,6 +156,7 @@ class HFReader(ColumnarReader):
         ranges: Sequence[tuple[int, int]] = (),
     ) -> None:
         self._shards = shards
+        self.says_features = bool(shards.features)
         self._identity = dict(identity or {})
         self._derived = Derived((), limit=0) if derived is None else derived
         self.ranges = tuple(ranges)
