@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from datarax.errors import CacheMissError, UnknownConfigError, UnknownDatasetError
-from datarax.registry.loading import fetch, inspect, load
+from datarax.registry.loading import fetch, inspect, load, verify
 from datarax.testing.offline import no_network
 
 NAMES = [f"mnist/train-0000{i}-of-00002.parquet" for i in range(2)]
@@ -234,6 +234,24 @@ def test_what_was_fetched_is_only_what_load_would_read(mnist, hub, cache):
     assert len(again.files) == 2
     with pytest.raises(CacheMissError, match="train-00000"):
         fetch("hf:mnist", split="train", local_files_only=True)
+
+
+def test_all_splits_are_fetched_where_none_is_named(mnist, hub):
+    """Whether or not one of them is `train`; then each is read offline, and verified."""
+    files = dict(hub.repos["ylecun/mnist"].commits[mnist[1]])
+    other = {
+        name.replace("train", "seen"): data for name, data in files.items() if name != "README.md"
+    }
+    hub.publish("a/b", {name.replace("mnist/", "data/"): data for name, data in other.items()})
+    for uri, splits in (("hf:mnist", ("train", "test")), ("hf:a/b", ("seen", "test"))):
+        fetched = fetch(uri)
+        assert sum(name.endswith(".parquet") for name in fetched.files) == 3
+        with no_network():
+            for split in splits:
+                load(uri, split=split, local_files_only=True)
+        assert set(verify(uri).files.values()) == {"ok"}
+        assert len(verify(uri).files) == 3
+        assert fetch(uri, local_files_only=True).files == fetched.files
 
 
 def test_a_folder_of_this_machine_is_carried_as_it_is(tmp_path, make):

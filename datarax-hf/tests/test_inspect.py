@@ -171,3 +171,51 @@ def test_descriptions_are_found_as_people_write_them(text, description):
 def test_citations_are_whole_entries(text, citation):
     """Braces are counted; what is never closed is none."""
     assert citation_in(text) == citation
+
+
+@pytest.fixture
+def fruit(hub, make):
+    """Publish a/fruit: splits of which none is `train`."""
+    files = {
+        f"data/{split}-00000-of-00001.parquet": make.parquet({"x": list(range(count))})
+        for split, count in (("apple", 3), ("pear", 2))
+    }
+    hub.publish("a/fruit", files)
+    return files
+
+
+def test_splits_of_which_none_is_train_are_listed(fruit, hub, open_reader):
+    """Here or not: `load` has to be told which, and the fields are those of the first."""
+    for split, here in (("pear", False), ("apple+pear", True)):
+        open_reader("a/fruit", split=split)
+        for offline in (False, True):
+            info = inspect("hf:a/fruit", local_files_only=offline)
+            assert list(info.splits) == ["apple", "pear"]
+            assert info.splits["pear"].records == 2
+            assert (info.records, info.plan, info.local) == (None, None, here)
+            assert [name for name, held in info.files.items() if held] == list(fruit)[not here :]
+            assert any("'apple', 'pear' with split=" in note for note in info.notes)
+    assert info.fields["x"].dtype == "int64"
+    info = inspect("hf:a/fruit", split="pear")
+    assert (info.records, list(info.splits)) == (2, ["apple", "pear"])
+    with pytest.raises(UnknownSplitError, match="say which with split="):
+        open_reader("a/fruit")
+
+
+def test_info_shows_splits_of_which_none_is_train(fruit, capsys):
+    """On the command line."""
+    from datarax.cli.main import main
+
+    assert main(["info", "hf:a/fruit"]) == 0
+    assert {"apple", "pear"} <= set(capsys.readouterr().out.split())
+
+
+def test_a_folder_of_splits_of_which_none_is_train_is_told_of(tmp_path, fruit):
+    """Its first split is read for it."""
+    (tmp_path / "data").mkdir()
+    for name, data in fruit.items():
+        (tmp_path / name).write_bytes(data)
+    info = inspect(f"hf:{tmp_path}")
+    assert {name: split.records for name, split in info.splits.items()} == {"apple": 3, "pear": 2}
+    assert info.fields["x"].dtype == "int64"
+    assert info.local

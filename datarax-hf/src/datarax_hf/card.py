@@ -307,14 +307,14 @@ def _feature(entry: Any) -> Any:
         return {"_type": _TYPES[dtype]} if dtype in _TYPES else {"dtype": dtype, "_type": "Value"}
     if "dtype" in entry:
         return _feature(entry["dtype"])
-    kind = next((str(key) for key in entry if key not in _BESIDE_THE_TYPE), None)
-    if kind is None:
+    word = next((str(key) for key in entry if key not in _BESIDE_THE_TYPE), None)
+    if word is None:
         raise ValueError("it names no type")
-    options = entry[kind] or {}
+    options = entry[word] or {}
     if not isinstance(options, Mapping):
-        raise TypeError(f"{kind!r} is followed by {options!r}")
-    feature = {**options, "_type": _TYPES.get(kind, kind)}
-    if kind == "class_label" and isinstance(feature.get("names"), Mapping):
+        raise TypeError(f"{word!r} is followed by {options!r}")
+    feature = {**options, "_type": _TYPES.get(word, word)}
+    if word == "class_label" and isinstance(feature.get("names"), Mapping):
         feature["names"] = _names_in_order(feature["names"])
     return feature
 

@@ -27,6 +27,7 @@ def inspect(uri: str, config: HFSourceConfig) -> DatasetInfo:
     """Return what is known of the dataset that `config` names.
 
     Where several configurations exist and none is the default, they are listed and no fields are.
+    Where load has to be told a split, all are listed, and the fields are those of the first.
 
     Raises:
         The errors of `HFSource`, but for missing data files: those are told in `files`.
@@ -60,8 +61,22 @@ def _readme(contents: Contents) -> str:
 
 
 def _of_config(info: DatasetInfo, contents: Contents, config: HFSourceConfig) -> DatasetInfo:
-    snapshot = contents.snapshot
-    plan = make_plan(contents, config)
+    plan = make_plan(contents, config, every=True)
+    if config.split is not None:
+        return _of_plan(info, plan, config)
+    names = tuple(plan.files)
+    if len(names) > 1 and TRAIN not in names:
+        note = (
+            f"load has to be told which of the splits {listing(names)} with split=; the fields are "
+            f"those of {names[0]!r}"
+        )
+        told = _of_plan(replace(info, notes=(*info.notes, note)), plan.only(names[0]), config)
+        return replace(told, records=None, bytes=None, local=all(told.files.values()))
+    return _of_plan(info, plan.only(TRAIN if TRAIN in names else names[0]), config)
+
+
+def _of_plan(info: DatasetInfo, plan: Plan, config: HFSourceConfig) -> DatasetInfo:
+    contents, snapshot = plan.contents, plan.snapshot
     files = contents.splits(plan.config)
     splits = {split: _split(plan, split, names) for split, names in files.items()}
     counted = {name: split.records for name, split in splits.items() if split.records is not None}
@@ -81,6 +96,9 @@ def _of_config(info: DatasetInfo, contents: Contents, config: HFSourceConfig) ->
         notes=(*info.notes, *odd, *contents.card.miscounts(plan.config, counted)),
     )
 
+
+TRAIN = "train"
+"""The split that is read where none is named and several are."""
 
 Told = tuple[Mapping[str, Field], int | None, Sequence[str]]
 """Fields, the number of records where it is known, and notes."""

@@ -34,8 +34,10 @@ SIZES_OF = 10_000
 """Files of a dataset that the Hub is asked the sizes of, at most, where nothing is to be loaded."""
 
 
-def locate(config: HFSourceConfig) -> Plan:
+def locate(config: HFSourceConfig, *, every: bool = False) -> Plan:
     """Return the files that `config` asks for, all of them on this machine.
+
+    With `every` they are those of all splits, where none is named.
 
     Offline no socket is opened. Online only files of the splits asked for are downloaded, and a
     wrong config or split is said before any of them is. For mode "streaming" none is downloaded,
@@ -50,7 +52,7 @@ def locate(config: HFSourceConfig) -> Plan:
         CorruptDataError: If a file has another size than the Hub lists, or with `verify` another
             hash.
     """
-    plan = _located(config)
+    plan = _located(config, every=every)
     _check_sizes(plan)
     if config.verify:
         from datarax_hf.verifying import check
@@ -59,22 +61,22 @@ def locate(config: HFSourceConfig) -> Plan:
     return plan
 
 
-def _located(config: HFSourceConfig) -> Plan:
+def _located(config: HFSourceConfig, *, every: bool) -> Plan:
     if is_local(config.name):
-        return make_plan(_local(config), config)
+        return make_plan(_local(config), config, every=every)
     if config.offline:
-        return _cached(config)
+        return _cached(config, every=every)
     asked = config.revision or MAIN
     if is_commit(asked):
         with contextlib.suppress(CacheMissError):
-            return _cached(config)
+            return _cached(config, every=every)
     from datarax_hf.hub import Hub
 
-    spare = _spare(config)
+    spare = _spare(config, every=every)
     try:
-        return _fetched(Hub(config, brief=spare is not None), config)
+        return _fetched(Hub(config, brief=spare is not None), config, every=every)
     except HubConnectionError as error:
-        plan = spare or _spare(config)
+        plan = spare or _spare(config, every=every)
         if plan is None:
             raise
         note = f"{error} The cached commit {plan.snapshot.commit} is read instead."
@@ -112,12 +114,12 @@ def look(config: HFSourceConfig) -> Contents:
         return replace(spare.contents, notes=(*spare.contents.notes, note))
 
 
-def _cached(config: HFSourceConfig) -> Plan:
+def _cached(config: HFSourceConfig, *, every: bool = False) -> Plan:
     """Return the plan that the cache can serve in full; of several copies the first that does."""
     first: Plan | DataraxError | None = None
     for contents in _cached_contents(config):
         try:
-            plan = make_plan(contents, config)
+            plan = make_plan(contents, config, every=every)
         except DataraxError as error:
             wrong = _without_card(contents, config) if contents.lacks_card() else error
             first = wrong if first is None else first
@@ -135,10 +137,10 @@ def _cached(config: HFSourceConfig) -> Plan:
     raise first
 
 
-def _spare(config: HFSourceConfig) -> Plan | None:
+def _spare(config: HFSourceConfig, *, every: bool = False) -> Plan | None:
     """Return the plan that the cache can serve in full, or None."""
     try:
-        return _cached(config)
+        return _cached(config, every=every)
     except DataraxError:
         return None
 
@@ -162,14 +164,25 @@ def _check_sizes(plan: Plan) -> None:
 def held(config: HFSourceConfig) -> Plan:
     """Return the plan over what this machine holds, asking nobody; files may be lacking.
 
+    Where no split is named they are all meant, but for those that this machine has no file of.
+
     Raises:
         CacheMissError: If it holds nothing of the dataset at this revision.
     """
     if is_local(config.name):
-        return make_plan(_local(config), config)
+        return make_plan(_local(config), config, every=True)
     held = _cached_contents(config)
     whole = next((contents for contents in held if _is_whole(contents, config)), held[0])
-    return make_plan(whole, config)
+    plan = make_plan(whole, config, every=True)
+    if config.split is not None:
+        return plan
+    here = {
+        split: files
+        for split, files in plan.files.items()
+        if any(plan.snapshot.has(name) for name in files)
+    }
+    terms = tuple(term for term in plan.terms if term.name in here)
+    return replace(plan, terms=terms, files=here) if here else plan
 
 
 def _is_whole(contents: Contents, config: HFSourceConfig) -> bool:
@@ -262,10 +275,10 @@ def _with_card(hub: Hub, snapshot: Snapshot) -> Contents:
     return read_contents(snapshot)
 
 
-def _fetched(hub: Hub, config: HFSourceConfig) -> Plan:
+def _fetched(hub: Hub, config: HFSourceConfig, *, every: bool) -> Plan:
     """Return the plan after downloading what it lacks, unless that is to be streamed."""
     contents = _listed(hub, config)
-    plan = make_plan(contents, config)
+    plan = make_plan(contents, config, every=every)
     other = _other_copy(plan) if plan.lacking() else None
     if other is None:
         if plan.lacking():

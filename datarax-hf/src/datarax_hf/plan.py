@@ -141,6 +141,10 @@ class Plan:
     def snapshot(self) -> Snapshot:
         return self.contents.snapshot
 
+    def only(self, split: str) -> Plan:
+        """Return the plan for one of its splits, whole."""
+        return replace(self, terms=(SplitTerm(split),), files={split: self.files[split]})
+
     @property
     def expression(self) -> str:
         """The split expression as it stands after choosing."""
@@ -192,8 +196,13 @@ def _is_conversion(snapshot: Snapshot) -> bool:
     return bool(snapshot.commit) and read_ref(repo, CONVERTED) == snapshot.commit
 
 
-def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
+def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False) -> Plan:
     """Return the files that `config` asks for.
+
+    Args:
+        contents: What the snapshot holds.
+        config: What is asked for.
+        every: Whether all splits are meant where none is named.
 
     Raises:
         UnknownConfigError: If the configuration does not exist, or must be named.
@@ -218,7 +227,10 @@ def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
     several = len(contents.layout.configs) > 1
     named = f"{uri} (config {chosen!r})" if several else uri
     try:
-        terms = choose_split(config.split, tuple(splits), dataset=named)
+        if every and config.split is None:
+            terms = tuple(SplitTerm(name) for name in splits)
+        else:
+            terms = choose_split(config.split, tuple(splits), dataset=named)
     except UnknownSplitError as error:
         if snapshot.complete or contents.card.configs or contents.card.records(chosen):
             raise
