@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from datarax.errors import UnknownSplitError
@@ -219,3 +220,72 @@ def test_a_folder_of_splits_of_which_none_is_train_is_told_of(tmp_path, fruit):
     assert {name: split.records for name, split in info.splits.items()} == {"apple": 3, "pear": 2}
     assert info.fields["x"].dtype == "int64"
     assert info.local
+
+
+def lists_of(feature, length=-1):
+    return {"feature": feature, "length": length, "_type": "List"}
+
+
+def test_class_names_are_told_wherever_labels_lie(hub, make, open_reader):
+    """Of labels with nulls, in lists, and in structs: from the card, and from the files."""
+    abc, xy = make.labels("a", "b", "c"), make.labels("x", "y")
+    features = {
+        "nulls": abc,
+        "tags": lists_of(abc),
+        "deep": lists_of(lists_of(abc)),
+        "one": {"label": abc, "text": make.value("string")},
+        "two": {"left": abc, "right": lists_of({"inner": xy})},
+    }
+    columns = {
+        "nulls": [0, None],
+        "tags": [[0], [1, 2]],
+        "deep": [[[0]], [[1], []]],
+        "one": [{"label": 1, "text": "t"}] * 2,
+        "two": [{"left": 1, "right": [{"inner": 0}]}] * 2,
+    }
+    names = "class_label: {names: {'0': a, '1': b, '2': c}}"
+    card = f"""---
+dataset_info:
+  features:
+  - {{name: nulls, dtype: {{{names}}}}}
+  - {{name: tags, list: {{{names}}}}}
+  - {{name: deep, list: {{list: {{{names}}}}}}}
+  - {{name: one, struct: [{{name: label, dtype: {{{names}}}}}, {{name: text, dtype: string}}]}}
+  - name: two
+    struct:
+    - {{name: left, dtype: {{{names}}}}}
+    - {{name: right, list: [{{name: inner, dtype: {{class_label: {{names: {{'0': x, '1': y}}}}}}}}]}}
+---
+"""
+    hub.publish("a/b", {"README.md": card, "train.parquet": make.parquet(columns, features)})
+    for _ in range(2):
+        fields = inspect("hf:a/b").fields
+        for name in ("nulls", "tags", "deep", "one"):
+            assert fields[name].class_names == ("a", "b", "c"), name
+        assert fields["one"].description == "the classes are those of 'label'"
+        assert fields["two"].description == (
+            "'left' has the classes 'a', 'b', 'c'; 'right.inner' has the classes 'x', 'y'"
+        )
+        open_reader("a/b")
+    assert inspect("hf:a/b").local
+
+
+SQUARE = {"image_mode": "RGB", "image_size": (2, 2)}
+
+
+@pytest.mark.parametrize("options", [{}, SQUARE])
+@pytest.mark.parametrize("bytes_of_all", [None, 1])
+def test_original_sizes_are_told_of_images_that_differ(
+    tmp_path, make, monkeypatch, options, bytes_of_all
+):
+    """Whatever is asked of them; of very many, some here and there are looked at."""
+    shapes = [(4, 5)] * 300 + [(9, 3)] + [(6, 12)]
+    images = [make.png(np.zeros(shape, np.uint8)) for shape in shapes]
+    data = make.parquet({"image": images}, row_group_size=50, types={"image": make.IMAGE})
+    (tmp_path / "train.parquet").write_bytes(data)
+    if bytes_of_all is not None:
+        monkeypatch.setattr("datarax_hf.reader.DESCRIBED_BYTES", bytes_of_all)
+        monkeypatch.setattr("datarax_hf.reader.DESCRIBED_IMAGES", 10)
+    field = inspect(f"hf:{tmp_path}", **options).fields["image"]
+    which = "the images" if bytes_of_all is None else "62 of 302 images"
+    assert field.description == f"{which} are stored in 4x3 to 9x12 pixels, L"

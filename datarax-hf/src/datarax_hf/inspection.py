@@ -13,6 +13,7 @@ from datarax.errors import listing
 from datarax.registry import DatasetInfo, SplitInfo
 from datarax.sources import Field
 from datarax_hf.card import CARD
+from datarax_hf.class_names import with_class_names
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import fields_from
 from datarax_hf.locate import look
@@ -119,7 +120,7 @@ def _promised(plan: Plan, splits: Mapping[str, SplitInfo]) -> Told:
     card = plan.contents.card
     declared, odd = card.features(plan.config), card.odd_features(plan.config)
     features = flat_features(declared, flatten=plan.settings.flatten)
-    fields = fields_from(features) if features is not None else {}
+    fields = with_class_names(fields_from(features), features) if features is not None else {}
     records = 0
     for term in plan.terms:
         size = splits[term.name].records
