@@ -65,18 +65,33 @@ def column_at(table: pa.Table, path: Path) -> pa.ChunkedArray:
     return data
 
 
-class FlatShard(Shard):
-    """A file whose structs are columns of their own."""
+def has_column(table: pa.Table, path: Path) -> bool:
+    """Return whether a table has a column at a path."""
+    if path[0] not in table.column_names:
+        return False
+    kind = table.schema.field(path[0]).type
+    for part in path[1:]:
+        if not pa.types.is_struct(kind) or kind.get_field_index(part) < 0:
+            return False
+        kind = kind.field(part).type
+    return True
 
-    def __init__(self, whole: Shard, features: Features | None) -> None:
+
+class FlatShard(Shard):
+    """A file whose structs are columns of their own.
+
+    Args:
+        whole: The file.
+        paths: Where each column lies.
+    """
+
+    def __init__(self, whole: Shard, paths: Paths) -> None:
         self._whole = whole
-        meant = whole.features if whole.features is not None else features
-        self._paths = column_paths(whole.schema, meant, flatten=True)
+        self._paths = paths
         self.name, self.origin, self.rows = whole.name, whole.origin, whole.rows
         self.unit, self.inferred, self.sparse = whole.unit, whole.inferred, whole.sparse
         self.ready = whole.ready
-        self.schema = flat_schema(whole.schema, self._paths)
-        self.features = flat_features(whole.features, flatten=True)
+        self.schema = flat_schema(whole.schema, paths)
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
         return self._flat(self._whole.table(group, self._read(columns)), columns)
