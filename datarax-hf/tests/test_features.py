@@ -16,6 +16,7 @@ from datarax.errors import (
     CorruptDataError,
     HostOnlyFieldError,
     IntegerRangeError,
+    NotSupportedError,
     UnknownFieldError,
 )
 from datarax_hf.config import HFSourceConfig
@@ -526,6 +527,17 @@ def test_a_part_of_a_struct_that_is_null_is_null(read):
     reader = read({"s": pa.array([{"x": 1}, None, {"x": None}], kind)}, config={"flatten": True})
     assert column(reader, "s.x") == [1, None, None]
     assert reader.fields["s.x"].reason.startswith("2 of its values are null")
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager", "streaming"])
+def test_parts_that_would_take_the_name_of_another_field_are_an_error(write, mode):
+    """None is lost in silence; as they are stored, both are read."""
+    folder = write({"a.b": [1, 2], "a": [{"b": 3}, {"b": 4}]})
+    said = "two fields 'a.b': the column 'a.b' and the part 'b' of 'a'; load it without flatten"
+    with pytest.raises(NotSupportedError, match=said):
+        datarax.load(f"hf:{folder}", mode=mode, flatten=True)
+    with datarax.load(f"hf:{folder}", mode=mode) as source:
+        assert [(int(row["a.b"]), row["a"]) for row in source] == [(1, {"b": 3}), (2, {"b": 4})]
 
 
 def test_translations_are_flattened_to_their_languages(read):

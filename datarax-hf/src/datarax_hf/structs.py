@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from datarax.errors import NotSupportedError
 from datarax_hf.features import Features, is_bytes_and_path, modern, type_of
 from datarax_hf.formats.parquet import ParquetShard
 from datarax_hf.formats.shard import Shard
@@ -23,15 +24,22 @@ _TEXT = {"dtype": "string", "_type": "Value"}
 
 
 def column_paths(schema: pa.Schema, features: Features | None, *, flatten: bool) -> Paths:
-    """Return where each column lies: its own name, or the names of structs and of a part."""
+    """Return where each column lies: its own name, or the names of structs and of a part.
+
+    Raises:
+        NotSupportedError: If two columns would have one name.
+    """
     if not flatten:
         return {name: (name,) for name in schema.names}
     declared = modern(features or {})
-    return {
-        ".".join(path): path
-        for column in schema
-        for path in _leaves(column, declared.get(column.name), known=features is not None)
-    }
+    paths: dict[str, Path] = {}
+    for column in schema:
+        for path in _leaves(column, declared.get(column.name), known=features is not None):
+            name = ".".join(path)
+            if name in paths:
+                raise NotSupportedError(_clash(name, paths[name], path))
+            paths[name] = path
+    return paths
 
 
 def flat_schema(schema: pa.Schema, paths: Paths) -> pa.Schema:
@@ -152,6 +160,17 @@ def _parts(feature: Any) -> Features | None:
         texts = {"feature": _TEXT, "length": -1, "_type": "List"}
         return {"language": texts, "translation": texts}
     return feature if isinstance(feature, Mapping) and kind is None else None
+
+
+def _clash(name: str, *paths: Path) -> str:
+    lying = [
+        f"the part {'.'.join(path[1:])!r} of {path[0]!r}" if path[1:] else f"the column {path[0]!r}"
+        for path in paths
+    ]
+    return (
+        f"flatten=True would name two fields {name!r}: {' and '.join(lying)}; load it without "
+        "flatten, which keeps both under names of their own"
+    )
 
 
 def _field(schema: pa.Schema, path: Path) -> pa.Field:
