@@ -120,13 +120,25 @@ class FlatShard(Shard):
         return self._whole.files(group, self._read(columns))
 
     def nulls(self, column: str) -> int | None:
-        return self._whole.nulls(column) if self._counts(column) else None
+        if self._whole.counts_parts or column in self._whole.schema.names:
+            return self._whole.nulls(column)
+        if column in self._paths:
+            return None  # who needs it counts while reading
+        name, _, part = column.rpartition(".")
+        if self._paths[name] == (name,):
+            return self._whole.nulls(column)
+        images = pa.chunked_array(
+            [
+                chunk
+                for group in range(len(self.rows))
+                for chunk in self.table(group, [name]).column(0).chunks
+            ],
+            self.schema.field(name).type,
+        )
+        return int(column_at(pa.table({name: images}), (name, part)).null_count)
 
     def records(self) -> Mapping[str, int]:
         return self._whole.records()
-
-    def _counts(self, column: str) -> bool:
-        return isinstance(self._whole, ParquetShard) or column in self._whole.schema.names
 
     def _read(self, columns: Sequence[str]) -> list[str]:
         """Return what is read for some columns: of parquet files no more than the parts."""

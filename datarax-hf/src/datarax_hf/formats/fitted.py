@@ -233,7 +233,7 @@ class FittedShard(Shard):
         self._first = first
         self.name, self.origin, self.rows = whole.name, whole.origin, whole.rows
         self.unit, self.inferred, self.sparse = whole.unit, whole.inferred, whole.sparse
-        self.ready = whole.ready
+        self.ready, self.counts_parts = whole.ready, whole.counts_parts
         self.schema, self.features = schema, whole.features
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
