@@ -20,6 +20,7 @@ from datarax.sources import Columns, Field
 from datarax_hf.columns import count_nulls
 from datarax_hf.features import read_features
 from datarax_hf.formats.comma import WHOLE
+from datarax_hf.formats.fitted import recast
 from datarax_hf.formats.guess import (
     Guess,
     WiderTypesError,
@@ -283,7 +284,7 @@ class ParsedStream:
         other = sorted(set(table.column_names) - set(stored))
         if other:
             raise self._drift(name, row, f"there is a column {other[0]!r}")
-        columns = []
+        columns, arrow = [], kind_of(name) == "arrow"
         for column, kind in stored.items():
             if column not in table.column_names:
                 columns.append(pa.chunked_array([pa.nulls(len(table), kind)]))
@@ -291,7 +292,7 @@ class ParsedStream:
             values = table.column(column)
             if values.type != kind and not pa.types.is_null(kind):
                 try:
-                    values = values.cast(kind)
+                    values = recast(values, kind) if arrow else values.cast(kind)
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                     what = f"{column!r} is {values.type} and no longer {kind} ({error})"
                     raise self._drift(name, row, what) from error
