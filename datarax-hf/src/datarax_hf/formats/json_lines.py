@@ -39,6 +39,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _ROWS = 10_000
 _REFUSED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NULL_LINE = re.compile(rb"\n[ \t\r]*null")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{[]}"))
 _STEPS = np.zeros(256, np.int8)
 _STEPS[list(b"{[")] = 1
@@ -263,6 +264,9 @@ def _parsed(
         WiderTypesError: If that is another one than before the block.
     """
     _refuse_depth(file, block, line)
+    # Arrow (26.0) ends the process where a block begins with null.
+    if _NULL_LINE.search(b"\n" + block):
+        block = _joined([json.dumps(row) for row in _rows(file, block, line)])
     if guess.texts:
         block = _joined([_with_texts(row, guess.texts) for row in _rows(file, block, line)])
     own = pa.schema(list(hints.items()))
@@ -302,14 +306,13 @@ def _conformed(table: pa.Table, guess: Guess) -> pa.Table:
 
 def _arrow(block: bytes, schema: pa.Schema) -> pa.Table:
     """Return what Arrow reads from lines of JSON."""
-    parse = pyarrow.json.ParseOptions(explicit_schema=schema)
     for size in (max(len(block) // 8, 2**20), len(block) + 1):
         try:
-            table = pyarrow.json.read_json(
-                io.BytesIO(block),
-                read_options=pyarrow.json.ReadOptions(block_size=size),
-                parse_options=parse,
-            )
+            table = _table(block, schema, size)
+            if _is_whole(table):
+                return table
+            # Arrow (26.0) drops the nulls that a list begins with, unless its type is known before.
+            table = _table(block, table.schema, size)
             table.validate()
         except pa.ArrowInvalid as error:
             if "straddling" not in str(error) or size > len(block):
@@ -319,11 +322,27 @@ def _arrow(block: bytes, schema: pa.Schema) -> pa.Table:
     raise AssertionError("a block that holds everything straddles nothing")
 
 
+def _table(block: bytes, schema: pa.Schema, size: int) -> pa.Table:
+    return pyarrow.json.read_json(
+        io.BytesIO(block),
+        read_options=pyarrow.json.ReadOptions(block_size=size),
+        parse_options=pyarrow.json.ParseOptions(explicit_schema=schema),
+    )
+
+
+def _is_whole(table: pa.Table) -> bool:
+    try:
+        table.validate()
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 def _rows(file: Characters, block: bytes, line: int | None) -> list[dict[str, Any]]:
-    """Return the records of a block as Python has them.
+    """Return the records of a block as Python has them; null is one that lacks every key.
 
     Raises:
-        CorruptDataError: If a line is no JSON, or no object.
+        CorruptDataError: If a line is no JSON, or neither an object nor null.
     """
     rows = []
     for number, text in enumerate(block.split(b"\n"), start=line or 0):
@@ -338,6 +357,8 @@ def _rows(file: Characters, block: bytes, line: int | None) -> list[dict[str, An
                 f"{_place(None if line is None else number)}is no JSON: {why} "
                 f"({text[:40].decode(errors='replace')!r})",
             ) from error
+        if row is None:
+            row = {}
         if not isinstance(row, dict):
             raise file.origin.damaged(
                 file.name,

@@ -1,0 +1,72 @@
+"""JSON in every mode: the values that `datasets` reads."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+
+import datasets
+import numpy as np
+import pytest
+
+import datarax
+
+MODES = ("lazy", "eager", "streaming")
+
+
+def write(folder, files):
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return folder
+
+
+def theirs(folder, cache):
+    """Return the records that `datasets` reads."""
+    rows = datasets.load_dataset(str(folder), cache_dir=str(cache), split="train")
+    records = [plain(row) for row in rows]
+    gc.collect()
+    return records
+
+
+def ours(folder, mode):
+    kept = folder.parent / "kept"
+    with datarax.load(f"hf:{folder}", split="train", mode=mode, derived_dir=str(kept)) as source:
+        return [plain(record) for record in source]
+
+
+def plain(value):
+    """Return a value without arrays, NaN as None."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if hasattr(value, "__array__"):
+        return plain(np.asarray(value).tolist())
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def lines(*rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+CASES = {
+    "null before integers": {"a.jsonl": lines({"a": [None, 2]}, {"a": []})},
+    "nulls before integers": {"a.jsonl": lines({"a": [None, None]}, {"a": [2]})},
+    "null before text": {"a.jsonl": lines({"a": [None, "x"]})},
+    "null before times": {"a.jsonl": lines({"a": [None, "2020-01-01"]}, {"a": [None, "x"]})},
+    "null before lists": {"a.jsonl": lines({"a": [None, [None, True]]})},
+    "null before objects": {"a.jsonl": lines({"a": [None, {"b": [None, {"c": 1}]}]})},
+    "null in lists of objects": {"a.jsonl": lines({"a": {"b": [None, 2.5]}, "n": 1})},
+    "null before numbers in an array": {"a.json": json.dumps([{"a": [None, 2]}, {"a": None}])},
+    "a line of null": {"a.jsonl": '{"a": 1}\nnull\n'},
+}
+
+
+@pytest.mark.parametrize("files", CASES.values(), ids=CASES)
+def test_records_are_those_of_datasets_in_every_mode(tmp_path, files):
+    folder = write(tmp_path / "repo", files)
+    expected = theirs(folder, tmp_path / "cache")
+    for mode in MODES:
+        assert ours(folder, mode) == expected, mode
