@@ -61,6 +61,12 @@ CASES = {
     "null in lists of objects": {"a.jsonl": lines({"a": {"b": [None, 2.5]}, "n": 1})},
     "null before numbers in an array": {"a.json": json.dumps([{"a": [None, 2]}, {"a": None}])},
     "a line of null": {"a.jsonl": '{"a": 1}\nnull\n'},
+    "an array after a space": {"a.json": ' [{"a": 1}]'},
+    "an array after a tab": {"a.json": '\t["u", "v"]'},
+    "an array after lines": {"a.json": '\n\n[{"a": 1}]'},
+    "null in an array": {"a.json": '[{"a": 1}, null]'},
+    "null in an array of text": {"a.json": '[null, "x", null]'},
+    "an object in an array of text": {"a.json": '["x", {"a": 1}]'},
 }
 
 

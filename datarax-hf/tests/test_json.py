@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 import datarax
+from datarax.errors import CorruptDataError
 
 
 @pytest.fixture
@@ -68,3 +70,28 @@ def test_a_line_of_null_is_a_record_that_lacks_every_key(read, text):
     """Where a file begins with one, too, which ends Arrow's reader and the process with it."""
     expected = [{"a": None}, {"a": 1}, {"a": None}]
     assert read({"a.jsonl": text}) == expected[: text.count("\n") - text.startswith("\n")]
+
+
+@pytest.mark.parametrize("before", ["", " ", "\t", "\n", "\r\n  "])
+def test_space_may_stand_before_an_array(read, before):
+    assert read({"a.json": f'{before}[{{"a": 1}}, {{"a": 2}}]\n'}) == [{"a": 1}, {"a": 2}]
+    assert read({"a.json": f'{before}["u"]'}) == [{"text": "u"}]
+
+
+def test_null_in_an_array_lacks_what_the_others_have(read):
+    """Beside objects every key, else a value of the field `text`."""
+    for array in ('[{"a": 1}, null]', '[null, {"a": 1}]'):
+        expected = [{"a": 1}, {"a": None}]
+        assert read({"a.json": array}) == expected[:: 1 if array[1] == "{" else -1]
+    assert read({"a.json": '[null, "x", null]'}) == [{"text": None}, {"text": "x"}, {"text": None}]
+    assert read({"a.json": "[null, null]"}) == [{"text": None}] * 2
+    assert read({"a.json": '["x", {"a": 1}]'}) == [{"text": "x"}, {"text": {"a": 1}}]
+
+
+@pytest.mark.parametrize("value", ["0", '"x"', "[]"])
+def test_a_value_that_is_no_object_among_objects_is_said(read, value):
+    with pytest.raises(CorruptDataError, match=f"in line 2 holds .{re.escape(value)}., which is"):
+        read({"a.json": f'[{{"a": 1}},\n{value}]'})
+    card = "---\nconfigs:\n- {config_name: default, data_files: a.json, field: data}\n---\n"
+    with pytest.raises(CorruptDataError, match=f"holds .{re.escape(value)}., which is no object"):
+        read({"a.json": f'{{"data": [{{"a": 1}}, {value}]}}', "README.md": card})

@@ -39,6 +39,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _ROWS = 10_000
 _REFUSED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_TEXT_NULL = '{"text": null}'
 _NULL_LINE = re.compile(rb"\n[ \t\r]*null")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{[]}"))
 _STEPS = np.zeros(256, np.int8)
@@ -135,6 +136,11 @@ class _Values:
             self._place = end
             return value, text
 
+    def end(self) -> None:
+        """Raise if anything but space follows."""
+        if mark := self.peek():
+            raise self.damaged(f"has {mark!r} after its array")
+
     def damaged(self, what: str, place: int | None = None) -> CorruptDataError:
         """Return the error for what stands at a place of the text."""
         line = self._line + self._text.count("\n", 0, self._place if place is None else place)
@@ -154,29 +160,56 @@ class _Values:
 
 
 def _of_array(values: _Values) -> Iterator[tuple[bytes, None]]:
-    """Yield the elements of an array; those that are no objects are records of a field `text`."""
+    """Yield the elements of an array, one on a line.
+
+    Where the first one that is not null is no object, they are records of a field `text`; else
+    null is a record that lacks every key.
+
+    Raises:
+        CorruptDataError: If an element beside objects is none, or the array does not end.
+    """
+    values.peek()
     values.skip()
     lines: list[str] = []
     size = 0
     if values.peek() == "]":
+        values.skip()
+        values.end()
         return
+    nulls, objects = 0, None
     while True:
         value, text = values.next() if values.peek() else _ended(values)
-        lines.append(text if isinstance(value, dict) else json.dumps({"text": value}))
-        size += len(text)
+        if value is None and objects is None:
+            nulls += 1
+        else:
+            if objects is None:
+                objects = isinstance(value, dict)
+                lines = ["{}" if objects else _TEXT_NULL] * nulls
+            lines.append(_line(value, text, values) if objects else json.dumps({"text": value}))
+            size += len(text)
         mark = values.peek()
         if mark not in {",", "]"}:
             raise values.damaged(
                 f"has {mark!r} where ',' or ']' is due" if mark else "ends within its array"
             )
         values.skip()
+        if mark == "]" and objects is None:
+            lines = [_TEXT_NULL] * nulls
         if mark == "]" or size > BLOCK:
             yield _joined(lines), None
             lines, size = [], 0
         if mark == "]":
             break
-    if values.peek():
-        raise values.damaged(f"has {values.peek()!r} after its array")
+    values.end()
+
+
+def _line(value: Any, text: str, values: _Values) -> str:
+    """Return the line of an element of an array of objects."""
+    if value is None:
+        return "{}"
+    if not isinstance(value, dict):
+        raise values.damaged(f"holds {text[:40]!r}, which is no object as those before it")
+    return text
 
 
 def _ended(values: _Values) -> tuple[Any, str]:
@@ -226,7 +259,11 @@ def _of_document(document: Any, field: str, file: Characters) -> Iterator[tuple[
         )
     held = document[field]
     if isinstance(held, list):
-        rows = [row if isinstance(row, dict) else {"text": row} for row in held]
+        first = next((row for row in held if row is not None), None)
+        if isinstance(first, dict):
+            rows = [{} if row is None else row for row in held]
+        else:
+            rows = [{"text": row} for row in held]
     elif isinstance(held, dict):
         rows = _transposed(held, field, file)
     else:
