@@ -9,6 +9,8 @@ import math
 import datasets
 import numpy as np
 import pytest
+import yaml
+from datasets import Array2D, ClassLabel, Features, Json, LargeList, List, Value
 
 import datarax
 
@@ -68,6 +70,47 @@ CASES = {
     "null in an array of text": {"a.json": '[null, "x", null]'},
     "an object in an array of text": {"a.json": '["x", {"a": 1}]'},
 }
+
+
+ANIMAL = ClassLabel(names=["cat", "dog"])
+CARDED = {
+    "decimals of text": (Value("decimal128(7, 2)"), ["1.25", None]),
+    "integers of text": (Value("int64"), ["1", "2"]),
+    "integers of text and numbers": (Value("int16"), [1, "2"]),
+    "floats of integers": (Value("float32"), [1, 2.5, None]),
+    "text of integers": (Value("string"), [1, 2]),
+    "text of objects": (Value("string"), [{"a": 1}, None]),
+    "text of anything": (Value("string"), [1, "b", {"a": 1}]),
+    "text like times": (Value("string"), ["2020-01-01T10:00:00Z"]),
+    "dates": (Value("date32"), ["2020-01-02", None]),
+    "times of integers": (Value("timestamp[ms]"), [1577836800000]),
+    "times with a zone": (Value("timestamp[us, tz=UTC]"), ["2020-01-01T10:00:00Z"]),
+    "Json of one kind": (Json(), [{"a": 1}, {"b": 2}]),
+    "Json of text": (Json(), ["a", "1", '{"b":1}', None]),
+    "Json of integers": (Json(), [1, 2]),
+    "list of Json": (List(Json()), [[{"a": 1}, "x", None], []]),
+    "struct of Json": ({"a": Value("int8"), "j": Json()}, [{"a": 1, "j": [1]}, {"j": {"q": 1}}]),
+    "list of classes": (List(ANIMAL), [["dog"], [], None]),
+    "struct of a class": ({"l": ANIMAL, "n": Value("int8")}, [{"n": 1, "l": "dog"}, {"l": "cat"}]),
+    "list of structs": (List({"a": Value("int8"), "b": Value("string")}), [[{"a": 1}], []]),
+    "Array2D": (Array2D((1, 2), "float32"), [[[1, 2]], [[0.5, 3]]]),
+    "LargeList": (LargeList(Value("int16")), [[1], [2, 3]]),
+}
+
+
+@pytest.mark.parametrize(("feature", "values"), CARDED.values(), ids=CARDED)
+def test_values_become_what_the_card_says_as_in_datasets(tmp_path, feature, values):
+    """Beside a column that the card names and the file lacks."""
+    listed = Features({"x": feature, "lacking": Value("string")})._to_yaml_list()
+    card = yaml.safe_dump({"dataset_info": {"features": listed}})
+    files = {
+        "a.jsonl": lines(*({"x": value} for value in values)),
+        "README.md": f"---\n{card}---\n",
+    }
+    folder = write(tmp_path / "repo", files)
+    expected = theirs(folder, tmp_path / "cache")
+    for mode in MODES:
+        assert ours(folder, mode) == expected, mode
 
 
 @pytest.mark.parametrize("files", CASES.values(), ids=CASES)

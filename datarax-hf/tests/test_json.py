@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
 import json
 import re
 
@@ -29,6 +31,12 @@ def read(tmp_path, cache):
         return found[0]
 
     return read_
+
+
+def card(features):
+    """Return a card of features, in its YAML."""
+    lines = "".join(f"  - {{name: {name}, {kind}}}\n" for name, kind in features.items())
+    return f"---\ndataset_info:\n  features:\n{lines}---\n"
 
 
 def plain(value):
@@ -95,3 +103,105 @@ def test_a_value_that_is_no_object_among_objects_is_said(read, value):
     card = "---\nconfigs:\n- {config_name: default, data_files: a.json, field: data}\n---\n"
     with pytest.raises(CorruptDataError, match=f"holds .{re.escape(value)}., which is no object"):
         read({"a.json": f'{{"data": [{{"a": 1}}, {value}]}}', "README.md": card})
+
+
+MILLISECOND = dt.datetime(1970, 1, 1, microsecond=1000, tzinfo=dt.UTC)
+CLASSES = "class_label: {names: {'0': cat, '1': dog}}"
+CARDED = {
+    "decimals of text": ("dtype: 'decimal128(7, 2)'", ["1.25", None], [decimal.Decimal("1.25")]),
+    "decimals of integers": ("dtype: 'decimal128(7, 2)'", [3], [decimal.Decimal(3)]),
+    "integers of text": ("dtype: int64", ["1", "2"], [1, 2]),
+    "integers of text and numbers": ("dtype: int16", [1, "2"], [1, 2]),
+    "text of integers": ("dtype: string", [1, 2], ["1", "2"]),
+    "text of objects": ("dtype: string", [{"a": 1}, None], ['{"a":1}']),
+    "text of anything": ("dtype: string", [1, "b", {"a": 1}], ["1", '"b"', '{"a":1}']),
+    "dates": ("dtype: date32", ["2020-01-02", None], [dt.date(2020, 1, 2)]),
+    "times of integers": ("dtype: 'timestamp[ms, tz=UTC]'", [1], [MILLISECOND]),
+    "Json of one kind": ("dtype: json", [{"a": 1}, {"b": 2}], [{"a": 1}, {"b": 2}]),
+    "Json of text": ("dtype: json", ["a", "1", '{"b":1}'], ["a", 1, {"b": 1}]),
+    "list of Json": ("list: json", [[{"a": 1}, "x", None], []], [[{"a": 1}, "x", None], []]),
+    "struct of Json": (
+        "struct: [{name: a, dtype: int8}, {name: j, dtype: json}]",
+        [{"a": 1, "j": [1, "x"]}, {"j": {"q": 1}}],
+        [{"a": 1, "j": [1, "x"]}, {"a": None, "j": {"q": 1}}],
+    ),
+    "list of classes": (f"list: {{{CLASSES}}}", [["dog", None], [], None], [[1, None], []]),
+    "struct of a class": (
+        f"struct: [{{name: l, dtype: {{{CLASSES}}}}}]",
+        [{"l": "dog"}, {"l": "0"}, {}, None],
+        [{"l": 1}, {"l": 0}, {"l": None}],
+    ),
+    "list of structs that lack a part": (
+        "list: [{name: a, dtype: int32}, {name: b, dtype: string}]",
+        [[{"a": 1}], []],
+        [[{"a": 1, "b": None}], []],
+    ),
+}
+
+
+@pytest.mark.parametrize(("feature", "values", "expected"), CARDED.values(), ids=CARDED)
+def test_values_become_what_the_features_of_the_card_say(read, feature, values, expected):
+    """Wherever in the values, in every mode."""
+    rows = [{"x": value} for value in values]
+    expected = [{"x": value} for value in [*expected, *[None] * (len(values) - len(expected))]]
+    assert read({"a.jsonl": lines(rows), "README.md": card({"x": feature})}) == expected
+    assert read({"a.json": json.dumps(rows), "README.md": card({"x": feature})}) == expected
+
+
+def test_arrays_have_the_dtype_that_the_card_gives(tmp_path, cache):
+    feature = "dtype: {array2_d: {shape: [1, 2], dtype: float32}}"
+    (tmp_path / "README.md").write_text(card({"x": feature}))
+    (tmp_path / "a.jsonl").write_text(lines([{"x": [[1, 2.5]]}]))
+    for mode in ("lazy", "streaming"):
+        with datarax.load(f"hf:{tmp_path}", mode=mode) as source:
+            assert source.reader.fields["x"].shape == (1, 2)
+            assert source.reader.fields["x"].dtype == np.float32
+
+
+def test_columns_that_the_card_names_and_no_record_has_are_null(read):
+    features = {
+        "x": "dtype: int8",
+        "s": "dtype: string",
+        "l": "list: json",
+        "i": "dtype: image",
+        "o": "struct: [{name: p, dtype: {array2_d: {shape: [1, 2], dtype: int8}}}]",
+    }
+    files = {"a.jsonl": lines([{"x": 1}, {"x": 2}]), "README.md": card(features)}
+    lacking = dict.fromkeys("slio")
+    assert read(files) == [{"x": 1, **lacking}, {"x": 2, **lacking}]
+    files["b.jsonl"] = lines([{"x": 3, "s": "t"}])
+    assert read(files)[2] == {**lacking, "x": 3, "s": "t"}
+
+
+def test_metadata_of_images_lacks_what_the_images_are(tmp_path, cache, make):
+    """The card names the images too, which no column of the metadata is."""
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(make.png(np.zeros((2, 3), np.uint8))["bytes"])
+    (tmp_path / "metadata.jsonl").write_text(lines([{"file_name": "a.png", "n": 1}]))
+    (tmp_path / "README.md").write_text(card({"image": "dtype: image", "n": "dtype: int8"}))
+    for mode in ("lazy", "streaming"):
+        with datarax.load(f"hf:{tmp_path}", mode=mode) as source:
+            assert set(source.reader.fields) == {"image", "n"}
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager", "streaming"])
+@pytest.mark.parametrize(
+    ("feature", "value", "said"),
+    [
+        ("dtype: int8", 300, "'x' is to be int8: .*300 not in range"),
+        ("dtype: int64", "a", "'x' is to be int64: Failed to parse string: 'a' as"),
+        (CLASSES, "cow", "'x' is to be ClassLabel: 'cow' is none of the classes"),
+        ("struct: [{name: a, dtype: int8}]", {"b": 1}, "'x' is to be struct.*has a part 'b'"),
+        ("dtype: string", [1], "'x' is to be string: .* from list"),
+    ],
+)
+def test_a_type_of_the_card_that_does_not_fit_is_said(tmp_path, cache, mode, feature, value, said):
+    """The file is whole, and another copy of it would be no better."""
+    (tmp_path / "README.md").write_text(card({"x": feature}))
+    (tmp_path / "a.jsonl").write_text(lines([{"x": value}]))
+    said = (
+        rf"'a\.jsonl' does not hold what the card's features say: column {said}.*type does not fit"
+    )
+    with pytest.raises(CorruptDataError, match=said) as caught:
+        datarax.load(f"hf:{tmp_path}", mode=mode)
+    assert "good copy" not in str(caught.value)

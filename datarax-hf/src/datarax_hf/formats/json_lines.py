@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.json
 
 from datarax.errors import CorruptDataError, listing
+from datarax_hf.features import Features, part_of, type_of
 from datarax_hf.formats.characters import BLOCK, Characters
-from datarax_hf.formats.guess import Guess, WiderTypesError, storage_type
+from datarax_hf.formats.guess import Guess, WiderTypesError, completed, storage_type
 from datarax_hf.formats.settings import Settings
 from datarax_hf.remedy import Origin
 
@@ -55,11 +56,9 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         WiderTypesError: If it does not fit `guess`, which is wider now: it is to be read again.
     """
     options = settings.given(OPTIONS, (), f"hf:{origin.dataset}, JSON")
-    hints = {
-        column: stored
-        for column, feature in (settings.features or {}).items()
-        if (stored := storage_type(feature)) is not None and pa.types.is_uint64(stored)
-    }
+    features = settings.features or {}
+    # What describes images need not name all that the card does.
+    due = {} if settings.described else features
     with Characters(
         name,
         origin,
@@ -73,7 +72,7 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         for block, line in blocks:
             guess.ended = None if line is None else file.ended
             if block.strip():
-                yield _parsed(file, block, line, guess, hints)
+                yield completed(_parsed(file, block, line, guess, features), due)
 
 
 def _blocks(file: Characters, field: str | None) -> Iterator[tuple[bytes, int | None]]:
@@ -289,11 +288,7 @@ def _transposed(columns: dict[str, Any], field: str, file: Characters) -> list[d
 
 
 def _parsed(
-    file: Characters,
-    block: bytes,
-    line: int | None,
-    guess: Guess,
-    hints: Mapping[str, pa.DataType],
+    file: Characters, block: bytes, line: int | None, guess: Guess, features: Features
 ) -> pa.Table:
     """Return the records of a block, of the schema that `guess` has after it.
 
@@ -301,12 +296,12 @@ def _parsed(
         WiderTypesError: If that is another one than before the block.
     """
     _refuse_depth(file, block, line)
+    encoded = {name: feature for name, feature in features.items() if _holds_json(feature)}
     # Arrow (26.0) ends the process where a block begins with null.
-    if _NULL_LINE.search(b"\n" + block):
-        block = _joined([json.dumps(row) for row in _rows(file, block, line)])
-    if guess.texts:
-        block = _joined([_with_texts(row, guess.texts) for row in _rows(file, block, line)])
-    own = pa.schema(list(hints.items()))
+    if encoded or guess.texts or _NULL_LINE.search(b"\n" + block):
+        rows = _rows(file, block, line)
+        block = _joined([_with_texts(row, guess.texts, features, encoded) for row in rows])
+    own = _hints(features)
     try:
         table = _arrow(block, guess.schema() if guess.columns else own)
     except _REFUSED:
@@ -322,11 +317,35 @@ def _parsed(
                     raise file.origin.damaged(
                         file.name, f"{_place(line)}cannot be read: {error}"
                     ) from error
-            guess.texts |= mixed
-            guess.columns.update(dict.fromkeys(mixed & set(guess.columns), pa.string()))
-            raise WiderTypesError from error
+            raise _as_texts(mixed, guess) from error
+    written = {
+        column.name
+        for column in table.schema
+        if pa.types.is_struct(column.type) and _is_text(features.get(column.name))
+    }
+    if written:
+        raise _as_texts(written, guess)
     guess.take(table.schema)
     return _conformed(table, guess)
+
+
+def _as_texts(columns: set[str], guess: Guess) -> WiderTypesError:
+    """Return the error that asks for another pass, with columns kept as JSON text."""
+    guess.texts |= columns
+    guess.columns.update(dict.fromkeys(columns & set(guess.columns), pa.string()))
+    return WiderTypesError()
+
+
+def _hints(features: Features) -> pa.Schema:
+    """Return the types to read values in that Arrow would take for others."""
+    stored = {name: storage_type(feature) for name, feature in features.items()}
+    return pa.schema(
+        [
+            (name, kind)
+            for name, kind in stored.items()
+            if type_of(features[name]) == "Json" or (kind and pa.types.is_uint64(kind))
+        ]
+    )
 
 
 def _parsed_again(rows: list[dict[str, Any]], guess: Guess, own: pa.Schema) -> pa.Table:
@@ -429,13 +448,61 @@ def _differs(value: Any, path: tuple[str, ...], seen: dict[tuple[str, ...], str]
     return False
 
 
-def _with_texts(row: dict[str, Any], texts: set[str]) -> str:
-    return json.dumps(
-        {
-            name: json.dumps(value) if name in texts and value is not None else value
-            for name, value in row.items()
-        }
-    )
+def _with_texts(row: dict[str, Any], texts: set[str], features: Features, encoded: Features) -> str:
+    """Return a record as JSON, what is kept as JSON text in it as strings.
+
+    Args:
+        row: The record.
+        texts: The columns that are kept so because their values are of several kinds.
+        features: What the card says of the columns.
+        encoded: The features with Json in them.
+    """
+    written = {}
+    for name, value in row.items():
+        if name in encoded:
+            written[name] = _encoded(value, encoded[name])
+        elif name not in texts or value is None:
+            written[name] = value
+        elif name not in features or not isinstance(value, str):
+            written[name] = _compact(value)
+        else:
+            # Where the card says what the column is, text need not say that it is text.
+            plain = not _is_text(features[name]) or _is_json(value.encode("utf-8", "replace"))
+            written[name] = value if plain else _compact(value)
+    return json.dumps(written)
+
+
+def _encoded(value: Any, feature: Any) -> Any:
+    """Return a value with JSON text in the place of what is Json; text that is JSON stays."""
+    if value is None:
+        return None
+    if type_of(feature) == "Json":
+        kept = isinstance(value, str) and _is_json(value.encode("utf-8", "replace"))
+        return value if kept else _compact(value)
+    inner = part_of(feature, None)
+    if inner is not None and isinstance(value, list):
+        return [_encoded(item, inner) for item in value]
+    if isinstance(value, dict):
+        return {name: _encoded(part, part_of(feature, name)) for name, part in value.items()}
+    return value
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _holds_json(feature: Any) -> bool:
+    if type_of(feature) == "Json":
+        return True
+    inner = part_of(feature, None)
+    if inner is not None:
+        return _holds_json(inner)
+    return type_of(feature) is None and any(map(_holds_json, (feature or {}).values()))
+
+
+def _is_text(feature: Any) -> bool:
+    stored = storage_type(feature)
+    return stored is not None and pa.types.is_string(stored)
 
 
 def _refuse_depth(file: Characters, block: bytes, line: int | None) -> None:
