@@ -69,6 +69,14 @@ CASES = {
     "null in an array": {"a.json": '[{"a": 1}, null]'},
     "null in an array of text": {"a.json": '[null, "x", null]'},
     "an object in an array of text": {"a.json": '["x", {"a": 1}]'},
+    "an empty file first": {"a.jsonl": "", "b.jsonl": lines({"a": 1})},
+    "an empty file last": {"a.jsonl": lines({"a": 1}), "b.jsonl": ""},
+    "an empty file of text": {"a.txt": "", "b.txt": "one\n"},
+    "an empty document": {
+        "a.txt": "",
+        "b.txt": "one\n",
+        "README.md": "---\nconfigs:\n- {config_name: default, data_files: '*.txt', sample_by: document}\n---\n",
+    },
 }
 
 

@@ -205,3 +205,37 @@ def test_a_type_of_the_card_that_does_not_fit_is_said(tmp_path, cache, mode, fea
     with pytest.raises(CorruptDataError, match=said) as caught:
         datarax.load(f"hf:{tmp_path}", mode=mode)
     assert "good copy" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["jsonl", "json", "txt"])
+def test_empty_files_beside_others_hold_no_records(read, name):
+    """Wherever they come, and with the same error in every mode if all are empty."""
+    written = {"jsonl": '{"text": "x"}\n', "json": '["x"]', "txt": "x\n"}[name]
+    for full in (0, 1, 2):
+        files = {f"{number}.{name}": written if number == full else "" for number in range(3)}
+        assert read(files) == [{"text": "x"}]
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager", "streaming"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.txt"])
+def test_files_that_are_all_empty_are_an_error(tmp_path, cache, mode, name):
+    for number in range(2):
+        (tmp_path / f"{number}{name}").write_text("")
+    with pytest.raises(CorruptDataError, match=f"'0{name}' is empty"):
+        datarax.load(f"hf:{tmp_path}", mode=mode)
+
+
+def test_empty_files_of_the_hub_are_streamed_past(hub):
+    """From the beginning and from a saved state."""
+    files = {f"train-{number}.jsonl": b"" for number in range(5)}
+    files["train-1.jsonl"] = lines([{"n": 0}, {"n": 1}]).encode()
+    files["train-3.jsonl"] = lines([{"n": 2}]).encode()
+    hub.publish("a/b", files)
+    with datarax.load("hf:a/b", mode="streaming") as source:
+        assert [int(record["n"]) for record in source] == [0, 1, 2]
+        next(source)
+        next(source)
+        state = source.get_state()
+    with datarax.load("hf:a/b", mode="streaming") as source:
+        source.set_state(state)
+        assert [int(record["n"]) for record in source] == [2]

@@ -56,7 +56,7 @@ class ParsedStream:
 
     Raises:
         CorruptDataError: If the first file cannot be parsed.
-        EmptyDatasetError: If no file holds a record.
+        EmptyDatasetError: If no file holds a record, though one holds something.
     """
 
     def __init__(
@@ -148,6 +148,8 @@ class ParsedStream:
             for _, table in self._tables(name, self._marks(name)):
                 if len(table):
                     return table
+        if not any(map(self._files.size, self._names)):
+            raise self._files.origin.damaged(self._names[0], "is empty")
         raise EmptyDatasetError(
             f"hf:{self._files.origin.dataset} holds no records in {self._names}"
         )

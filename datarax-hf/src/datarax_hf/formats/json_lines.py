@@ -67,6 +67,7 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         ended=False,
         advance=guess.advance,
         begin=guess.begin,
+        empty=True,
     ) as file:
         blocks = file.blocks() if guess.begin else _blocks(file, options["field"])
         for block, line in blocks:

@@ -51,6 +51,9 @@ FORMATS: dict[str, Tables] = {
     "parquet": _row_groups,
 }
 
+EMPTY = ("json", "text")
+"""Formats of which a file may be empty, where another is not."""
+
 
 class ParsedShard(Shard):
     """A file that Arrow keeps no index of, by way of an Arrow file made from it.
@@ -77,7 +80,7 @@ class ParsedShard(Shard):
         self._settings = settings
         self._kind = kind
         self._hold: Any = None
-        check_head(name, origin)
+        check_head(name, origin, empty=kind in EMPTY and not settings.described)
         self._open()
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
