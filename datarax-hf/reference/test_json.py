@@ -10,7 +10,7 @@ import datasets
 import numpy as np
 import pytest
 import yaml
-from datasets import Array2D, ClassLabel, Features, Json, LargeList, List, Value
+from datasets import Array2D, ClassLabel, Features, Image, Json, LargeList, List, Value
 
 import datarax
 
@@ -69,6 +69,8 @@ CASES = {
     "null in an array": {"a.json": '[{"a": 1}, null]'},
     "null in an array of text": {"a.json": '[null, "x", null]'},
     "an object in an array of text": {"a.json": '["x", {"a": 1}]'},
+    "an object like an image": {"a.jsonl": lines({"i": {"bytes": [1], "path": "x"}})},
+    "a number like an image": {"a.jsonl": lines({"i": {"bytes": 1, "path": "x"}})},
     "an empty file first": {"a.jsonl": "", "b.jsonl": lines({"a": 1})},
     "an empty file last": {"a.jsonl": lines({"a": 1}), "b.jsonl": ""},
     "an empty file of text": {"a.txt": "", "b.txt": "one\n"},
@@ -102,6 +104,7 @@ CARDED = {
     "struct of a class": ({"l": ANIMAL, "n": Value("int8")}, [{"n": 1, "l": "dog"}, {"l": "cat"}]),
     "list of structs": (List({"a": Value("int8"), "b": Value("string")}), [[{"a": 1}], []]),
     "Array2D": (Array2D((1, 2), "float32"), [[[1, 2]], [[0.5, 3]]]),
+    "Image not decoded": (Image(decode=False), [{"bytes": "x", "path": "y"}, None]),
     "LargeList": (LargeList(Value("int16")), [[1], [2, 3]]),
 }
 

@@ -239,3 +239,18 @@ def test_empty_files_of_the_hub_are_streamed_past(hub):
     with datarax.load("hf:a/b", mode="streaming") as source:
         source.set_state(state)
         assert [int(record["n"]) for record in source] == [2]
+
+
+@pytest.mark.parametrize("held", [[1], 1, "x", None, {"a": 1}, [None]])
+def test_an_object_is_no_image_for_the_names_of_its_keys(read, held):
+    """Images are bytes, which JSON does not have."""
+    rows = [{"i": {"bytes": held, "path": "x"}, "n": 1}]
+    assert read({"a.jsonl": lines(rows)}) == rows
+
+
+def test_text_under_an_image_of_the_card_is_its_bytes(read):
+    feature = "dtype: {image: {decode: false}}"
+    files = {"a.jsonl": lines([{"i": {"bytes": "x"}}, {}]), "README.md": card({"i": feature})}
+    assert read(files) == [{"i": {"bytes": b"x", "path": None}}, {"i": None}]
+    with pytest.raises(CorruptDataError, match="'i' is to be Image: .* int64 to binary.*not fit"):
+        read({**files, "a.jsonl": lines([{"i": {"bytes": 1}}])})

@@ -18,6 +18,7 @@ _TIMES = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
 _PARTS = re.compile(r"(time32|time64|duration)\[(s|ms|us|ns)\]")
 _DECIMALS = re.compile(r"(decimal128|decimal256)\((\d+), ?(-?\d+)\)")
 _UNFIT = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
+_MEDIA = ("Image", *MEDIA)
 _BYTES_AND_PATH = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _SPELLED = {"float16": pa.float16(), "float32": pa.float32(), "float64": pa.float64()}
 
@@ -206,6 +207,8 @@ def _cast(values: pa.Array, feature: Any) -> pa.Array:
     names, target = class_names(feature), storage_type(feature)
     if names is not None and pa.types.is_string(values.type):
         return _numbered(values, names)
+    if type_of(feature) in _MEDIA and pa.types.is_struct(values.type):
+        return _cast_media(values)
     if _is_struct(feature) and pa.types.is_struct(values.type):
         return _cast_struct(values, feature)
     inner = part_of(feature, None)
@@ -228,6 +231,16 @@ def _cast_struct(values: pa.Array, feature: Mapping[str, Any]) -> pa.Array:
         for name, part in feature.items()
     ]
     return pa.StructArray.from_arrays(parts, names=list(feature), mask=values.is_null())
+
+
+def _cast_media(values: pa.Array) -> pa.Array:
+    """Return an image or the like as its bytes and path; JSON has text for bytes."""
+    held = dict(zip((part.name for part in values.type), values.flatten(), strict=True))
+    parts = [
+        held[part.name].cast(part.type) if part.name in held else pa.nulls(len(values), part.type)
+        for part in _BYTES_AND_PATH
+    ]
+    return pa.StructArray.from_arrays(parts, fields=list(_BYTES_AND_PATH), mask=values.is_null())
 
 
 def _relisted(lists: pa.Array, inner: pa.Array) -> pa.Array:
@@ -264,7 +277,7 @@ def _said(feature: Any) -> str:
 
 def _null_type(feature: Any) -> pa.DataType:
     """Return the type of a column of which nothing but its feature is known."""
-    if type_of(feature) in {"Image", *MEDIA}:
+    if type_of(feature) in _MEDIA:
         return _BYTES_AND_PATH
     inner = part_of(feature, None)
     if inner is not None:
