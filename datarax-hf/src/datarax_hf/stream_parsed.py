@@ -25,8 +25,6 @@ from datarax_hf.formats.guess import (
     Guess,
     WiderTypesError,
     cast_to_features,
-    class_names,
-    storage_type,
 )
 from datarax_hf.formats.kinds import kind_of
 from datarax_hf.formats.parsed import FORMATS
@@ -59,7 +57,7 @@ class ParsedStream:
 
     Raises:
         CorruptDataError: If the first file cannot be parsed.
-        EmptyDatasetError: If no file holds a record.
+        EmptyDatasetError: If no file holds a record, though one holds something.
     """
 
     def __init__(
@@ -151,6 +149,8 @@ class ParsedStream:
             for _, table in self._tables(name, self._marks(name)):
                 if len(table):
                     return table
+        if not any(map(self._files.size, self._names)):
+            raise self._files.origin.damaged(self._names[0], "is empty")
         raise EmptyDatasetError(
             f"hf:{self._files.origin.dataset} holds no records in {self._names}"
         )
@@ -215,7 +215,7 @@ class ParsedStream:
         All from `record` on are among them. A file that needs wider types is begun anew, where it
         was begun.
         """
-        mark, guess = marks.before(record), self._begun(name)
+        mark, guess = marks.before(record), self._begun()
         given = mark.records if mark else 0
         while True:
             row = mark.records if mark else 0
@@ -244,7 +244,7 @@ class ParsedStream:
         parse = _batches if kind == "arrow" else FORMATS[kind]
         try:
             for table in parse(name, origin, self._settings, guess):
-                yield cast_to_features(table, self._settings.features)
+                yield self._cast(name, table)
         except GeneratorExit:  # at exit, where the names below may be gone already
             raise
         except (DataraxError, FileNotFoundError):
@@ -254,7 +254,13 @@ class ParsedStream:
         except (pa.ArrowException, OSError) as error:
             raise origin.damaged(name, f"is damaged: {error}") from error
 
-    def _begun(self, name: str) -> Guess:
+    def _cast(self, name: str, table: pa.Table) -> pa.Table:
+        try:
+            return cast_to_features(table, self._settings.features)
+        except pa.ArrowInvalid as error:
+            raise self._files.origin.unlike(name, str(error)) from error
+
+    def _begun(self) -> Guess:
         """Return the types with which a file is begun: those of the stream, as far as known."""
         if len(self._schema):
             guess = self._guess
@@ -264,13 +270,7 @@ class ParsedStream:
                 ways=set(guess.ways),
                 marking=True,
             )
-        columns = {}
-        if kind_of(name) == "json":
-            for column, feature in (self._settings.features or {}).items():
-                stored = storage_type(feature)
-                if stored is not None and class_names(feature) is None:
-                    columns[column] = stored
-        self._guess = Guess(columns=columns, marking=True)
+        self._guess = Guess(marking=True)
         return self._guess
 
     def _conformed(self, name: str, table: pa.Table, row: int, guess: Guess) -> pa.Table:

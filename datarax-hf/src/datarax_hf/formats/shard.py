@@ -81,8 +81,13 @@ class Shard(abc.ABC):
         return {self.name: sum(self.rows)}
 
 
-def check_head(name: str, origin: Origin) -> int:
+def check_head(name: str, origin: Origin, *, empty: bool = False) -> int:
     """Return the bytes of a file that is neither empty nor a pointer to its contents.
+
+    Args:
+        name: The file.
+        origin: Where it comes from.
+        empty: Whether it may be empty.
 
     Raises:
         CorruptDataError: If it is.
@@ -90,7 +95,7 @@ def check_head(name: str, origin: Origin) -> int:
     with origin.open(name) as file:
         head = file.read(len(POINTER))
         size: int = file.seek(0, 2)
-    if size == 0:
+    if size == 0 and not empty:
         raise origin.damaged(name, "is empty")
     if head == POINTER:
         raise origin.damaged(
