@@ -28,9 +28,10 @@ class Chain:
     def chain(self, shards, offset, names):
         self.asked.append((tuple(shards), offset))
         for shard in shards:
-            begin = sum(SIZES[:shard])
-            yield {"x": np.arange(begin + offset, begin + SIZES[shard], dtype=np.int32)}
-            offset = 0
+            begin, left_out = sum(SIZES[:shard]), min(offset, SIZES[shard])
+            offset -= left_out
+            if left_out < SIZES[shard]:
+                yield {"x": np.arange(begin + left_out, begin + SIZES[shard], dtype=np.int32)}
 
     def close(self):
         self.asked.append("close")
@@ -68,3 +69,15 @@ def test_the_shards_that_are_left_are_asked_for_at_once():
     del reader.asked[:]
     assert read(restored) == list(range(4, 14))
     assert reader.asked == [((1, 2, 3), 1)]
+
+
+def test_a_chain_that_does_not_know_its_shards_is_told_all_that_is_left_out():
+    reader = Chain((3, None, 2, None))
+    source = ReaderSource(SourceConfig(mode="streaming"), reader)
+    for _ in range(9):
+        next(source)
+    restored = ReaderSource(SourceConfig(mode="streaming"), reader)
+    restored.set_state(source.get_state())
+    del reader.asked[:]
+    assert read(restored) == list(range(9, 14))
+    assert reader.asked == [((1, 2, 3), 6)]

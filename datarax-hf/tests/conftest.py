@@ -69,6 +69,14 @@ def hub(cache, monkeypatch):
 
 
 @pytest.fixture
+def xet(hub):
+    """Xet storage on the loopback interface, where the Hub's parquet files are stored too."""
+    hub.xet = _beside("loopback_xet").LoopbackXet()
+    yield hub.xet
+    hub.xet.close()
+
+
+@pytest.fixture
 def air_gap(monkeypatch):
     """Make every attempt to open a socket an error."""
 

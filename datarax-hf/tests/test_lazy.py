@@ -90,7 +90,7 @@ def test_laid_out_columns_give_the_same_rows(shards, offline, derived, on_disk, 
 
 def test_storage_order_lays_nothing_out(shards, offline, derived, small_memory):
     """A pass in storage order reads row groups, whatever its pieces."""
-    read = offline("a/b")
+    read = offline("a/b", mode="lazy")
     for begin in range(0, 33, 5):
         check(read, shards, range(begin, min(33, begin + 5)))
     assert kept(derived) == []
@@ -201,7 +201,8 @@ def test_closing_lets_files_be_pruned(shards, offline, derived, small_memory):
 
     read = offline("a/b")
     lay_out(read, ["x"])
-    assert datarax_hf.prune() == 0
+    datarax_hf.prune()
+    assert kept(derived) == ["x"] * 3
     check(read, shards, [3, 30, 12], ["x"])
     read.close()
     assert datarax_hf.prune() > 33 * 16

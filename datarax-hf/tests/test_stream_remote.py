@@ -16,6 +16,7 @@ import datarax
 from datarax.errors import CorruptDataError, SourceClosedError
 from datarax_hf import HubConnectionError
 from datarax_hf.errors import HubAccessError
+from datarax_hf.remote import RemoteText
 
 GROUPS, ROWS, WIDE = 6, 40, 3000
 FILES = ("train-00000-of-00002.parquet", "train-00001-of-00002.parquet")
@@ -255,6 +256,31 @@ def test_closing_ends_a_wait_for_a_slow_server(hub, stream, fault, how):
     assert not left_running()
 
 
+def test_a_file_is_closed_while_another_thread_waits_for_it(hub, dataset):
+    source = datarax.load(dataset, mode="streaming")
+    file = RemoteText(source.reader._files._remote, FILES[0])
+    assert file.read(4) == b"PAR1"
+    file.seek(500_000)
+    hub.fault(FILES[0], stall=20.0, times=20)
+    raised = []
+
+    def read():
+        try:
+            file.read(10)
+        except SourceClosedError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    file.close()
+    thread.join(5)
+    assert time.monotonic() - began < 2
+    assert raised
+    source.close()
+
+
 def test_a_pass_that_is_broken_off_leaves_nothing_on_its_way(hub, stream):
     source = stream()
     for _ in source:
@@ -343,6 +369,27 @@ def test_the_next_file_is_asked_for_before_this_one_is_read(hub, stream):
     assert sorted(numbers(source).tolist()) == list(range(2 * GROUPS * ROWS))
 
 
+def test_a_slice_looks_ahead_to_its_next_file_and_no_further_than_its_end(hub, stream):
+    begin, end = GROUPS * ROWS - 2 * ROWS + 3, GROUPS * ROWS + ROWS + 5
+    for split in (f"train[{begin}:{end}]", f"train[{begin}:{GROUPS * ROWS}]+train[:{ROWS + 5}]"):
+        source = stream(split=split)
+        expected = [*range(begin, GROUPS * ROWS)]
+        expected += range(GROUPS * ROWS, end) if "+" not in split else range(ROWS + 5)
+        del hub.ranges[:]
+        pieces = source.reader.chain([0, 1], 0, ["number", "wide"])
+        assert next(pieces)["number"][0] == begin
+        deadline = time.monotonic() + 5
+        while len(hub.ranges) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(hub.ranges) == 2, "the next file was not asked for, or more than two were"
+        pieces.close()
+        del hub.ranges[:]
+        assert numbers(source).tolist() == expected
+        assert len(hub.ranges) == 2
+        wanted = 4 * ROWS * WIDE
+        assert wanted < sum(asked(hub).values()) < wanted * 1.1, "whole row groups, and no other"
+
+
 def test_many_files_are_not_opened_before_their_turn(hub, make, monkeypatch):
     from datarax_hf import stream_footers
 
@@ -373,8 +420,8 @@ def test_files_that_differ_in_columns_are_an_error_that_names_both(hub, make):
         "a/differ",
         {
             FILES[0]: make.parquet({"number": np.arange(3)}),
-            FILES[1]: make.parquet({"number": np.arange(3.0)}),
+            FILES[1]: make.parquet({"number": ["a", "b", "c"]}),
         },
     )
-    with pytest.raises(CorruptDataError, match=rf"{FILES[0]}.*double in .*{FILES[1]}"):
+    with pytest.raises(CorruptDataError, match=rf"{FILES[0]}.*string in .*{FILES[1]}"):
         datarax.load("hf:a/differ", mode="streaming")

@@ -24,6 +24,7 @@ from typing import Any
 
 from datarax_hf.cache import StrPath, hub_cache
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.flushing import Flushing
 
 fcntl: Any
 try:
@@ -96,7 +97,13 @@ class Derived:
         return path
 
     def file(
-        self, source: str, name: str, build: Callable[[Path], None], *, size: int | None = None
+        self,
+        source: str,
+        name: str,
+        build: Callable[[Path], None],
+        *,
+        size: int | None = None,
+        flush: bool = True,
     ) -> Path:
         """Return the file `name` made from `source`, built where there is none.
 
@@ -108,6 +115,8 @@ class Derived:
                 beside the source.
             build: Writes the file at the path that it is given. What it raises is passed on.
             size: Its bytes, where they are known before: room for them is made first.
+            flush: Whether it must be on the disk before it is found; False is for a file that
+                shows by itself whether it is whole.
 
         Raises:
             NotKeptError: If no folder can be written, or there is no room.
@@ -126,7 +135,7 @@ class Derived:
                 _clear(folder)
                 if size is not None:
                     self.make_room(size)
-                _write(final, build)
+                _write(final, build, flush=flush)
         if size is None:
             self._shrink(self._cap(), {final})
         return final
@@ -288,16 +297,20 @@ def source_key(path: Path) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:40]
 
 
-def _write(final: Path, build: Callable[[Path], None]) -> None:
+def _write(final: Path, build: Callable[[Path], None], *, flush: bool) -> None:
     """Build a file under a temporary name, which is locked meanwhile, and rename it."""
     partial = final.with_name(f"{final.name}.{secrets.token_hex(6)}{_PARTIAL}")
     descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     try:
         _lock(descriptor, wait=False)
-        build(partial)
-        # Another file where `build` replaced the one it was given.
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
+        if flush:
+            with Flushing(descriptor):
+                build(partial)
+            # Another file where `build` replaced the one it was given.
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+        else:
+            build(partial)
         partial.replace(final)
     except BaseException:
         with suppress(OSError):
@@ -305,7 +318,8 @@ def _write(final: Path, build: Callable[[Path], None]) -> None:
         raise
     finally:
         os.close(descriptor)
-    _sync_folder(final.parent)
+    if flush:
+        _sync_folder(final.parent)
 
 
 def _clear(folder: Path) -> None:

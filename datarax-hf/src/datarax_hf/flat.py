@@ -77,6 +77,9 @@ class FlatColumn:
 
     def gather(self, indices: Rows, out: NDArray[Any]) -> None:
         """Fill `out` with the values at `indices`, which its parts hold."""
+        if is_run(indices):
+            self._copy(indices, out)
+            return
         if len(self._arrays) == 1:
             # "clip" because "raise" gathers into a buffer of its own first; indices are within.
             np.take(self._arrays[0], indices - self._begins[0], axis=0, out=out, mode="clip")
@@ -88,6 +91,25 @@ class FlatColumn:
         """Let the files be pruned."""
         if self._hold is not None:
             self._hold.close()
+
+    def _copy(self, indices: Rows, out: NDArray[Any]) -> None:
+        """Fill `out` with the values of a run of indices."""
+        done = 0
+        while done < len(indices):
+            index = int(indices[done])
+            part = int(np.searchsorted(self._begins, index, side="right")) - 1
+            begin = index - int(self._begins[part])
+            piece = self._arrays[part][begin : begin + len(indices) - done]
+            out[done : done + len(piece)] = piece
+            done += len(piece)
+
+
+def is_run(indices: Rows) -> bool:
+    """Return whether indices go up one by one."""
+    size = len(indices)
+    return size < 2 or (
+        int(indices[-1]) - int(indices[0]) == size - 1 and bool((np.diff(indices) == 1).all())
+    )
 
 
 def parts_of(shards: Shards, ranges: Sequence[tuple[int, int]]) -> list[Part]:
@@ -148,6 +170,14 @@ def on_disk(
             shards, columns, parts, derived, _file_name, bytes_of, writing
         ).items()
     }
+
+
+def lies_on_disk(shards: Shards, column: Column, parts: Sequence[Part], derived: Derived) -> bool:
+    """Return whether the derived cache has the flat form of a column."""
+    return all(
+        derived.find(shards.source_of(part.groups.start), _file_name(shards, column, part))
+        for part in parts
+    )
 
 
 def built(

@@ -73,7 +73,7 @@ class Hub:
                 library_name="datarax-hf",
                 library_version=__version__,
             )
-        self.server = Server(self._endpoint, headers, self._token.for_client, self._patience)
+        self.server = Server(self._endpoint, headers, self._patience)
 
     def look_up(self, name: str, revision: str) -> Snapshot:
         """Return the commit that `revision` is now, with its listing; nothing is downloaded.

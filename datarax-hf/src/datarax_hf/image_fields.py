@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from datarax.sources import Field
 from datarax_hf.columns import ImageColumn
+from datarax_hf.derived import Derived
+from datarax_hf.image_forms import Forms, KeptForms
 from datarax_hf.images import ImageForm, is_image
+from datarax_hf.ragged import Look
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
 from datarax_hf.slices import Slices
@@ -17,6 +22,13 @@ from datarax_hf.threads import Threads, cores
 
 _NULL_IMAGES = "some of its images are null"
 _GROUPS_PER_CORE = 4
+
+LayOut = Callable[[ImageForm, Look], None]
+"""Lays out the images of a column, the first of which has this form, and shows what it reads."""
+
+
+class UnlikeError(Exception):
+    """Images were found that make no array, so that laying them out ends."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +40,14 @@ class EncodedImages:
         slices: How large ones are read.
         recent: What holds those that were read, for who reads them next.
         column: The column.
+        derived: What keeps what was found.
     """
 
     shards: Shards
     slices: Slices
     recent: RecentColumns
     column: ImageColumn
+    derived: Derived
 
     def are_images(self) -> bool:
         """Return whether the first value that is not null is an image."""
@@ -43,10 +57,16 @@ class EncodedImages:
                     return is_image(images.drop_null()[0].as_py())
         return False
 
-    def field(self, threads: Threads) -> Field:
+    def field(self, threads: Threads, lay_out: LayOut | None = None) -> Field:
         """Return the field of the column, row groups being looked at on all cores.
 
-        Where both mode and size were asked for, all images have one form and no header is read.
+        Where both mode and size were asked for, all images have one form and no header is read;
+        nor is it where what they say is kept.
+
+        Args:
+            threads: The threads to use.
+            lay_out: What lays the images out, where they will be needed so: they are looked at as
+                it reads them, and not read twice.
 
         Raises:
             CorruptDataError: If one is no image; the text names its file and row.
@@ -58,51 +78,62 @@ class EncodedImages:
             asked = ImageForm(mode, *size)
             return Field.array(asked.dtype, asked.shape)
         try:
-            return self._agreed(threads)
+            found = self._found(threads, lay_out)
         finally:
             pa.default_memory_pool().release_unused()
+        if found.null:
+            return Field.host_only(_NULL_IMAGES)
+        if len(found.forms) > 1:
+            return Field.host_only(_difference(*found.forms))
+        if not found.forms:
+            return self.column.field
+        return Field.array(found.forms[0].dtype, found.forms[0].shape)
 
-    def _agreed(self, threads: Threads) -> Field:
-        form: ImageForm | None = None
+    def _found(self, threads: Threads, lay_out: LayOut | None) -> Forms:
+        kept = KeptForms(self.shards, self.column, self.derived)
+        files = [groups for _, groups in self.shards.groups_of(0, self.shards.records)]
+        found, unknown = Forms(), []
+        for groups in files:
+            forms = kept.get(groups)
+            found = found if forms is None else found.joined(forms)
+            unknown += [groups] if forms is None else []
+        if found.settled or not unknown:
+            return found
+        looking = _Looking(self.column, self.shards, found)
+        if lay_out is not None:
+            self._lay_out(lay_out, looking)
+        self._look(looking, [group for groups in unknown for group in groups], threads)
+        for groups in unknown:
+            forms = looking.of(groups)
+            if forms is not None:
+                kept.put(groups, forms)
+        return looking.found()
+
+    def _lay_out(self, lay_out: LayOut, looking: _Looking) -> None:
+        """Lay the images out, unless the first one is null or they turn out to make no array."""
+        first = next(iter(self.shards.slices(0, [self.column.name], 1)))
+        images = self.column.load(first.column(self.column.name), self.shards.where(0)).chunks
+        forms = looking.at(0, 0, images[0]).forms if images else ()
+        if len(forms) == 1:
+            with suppress(UnlikeError):
+                lay_out(forms[0], looking.look)
+
+    def _look(self, looking: _Looking, groups: Sequence[int], threads: Threads) -> None:
+        """Look at the row groups that were not looked at yet, until the rest changes nothing."""
+        left = [group for group in groups if not looking.done(group)]
         keep, at_once = self._fits(), _GROUPS_PER_CORE * cores()
-        for begin in range(0, len(self.shards), at_once):
-            groups = range(begin, min(begin + at_once, len(self.shards)))
-            for found in self._forms(groups, threads, keep=keep):
-                if found is None:
-                    return Field.host_only(_NULL_IMAGES)
-                for other in found:
-                    form = form or other
-                    if other != form:
-                        return Field.host_only(_difference(form, other))
-        return self.column.field if form is None else Field.array(form.dtype, form.shape)
 
-    def _forms(
-        self, groups: range, threads: Threads, *, keep: bool
-    ) -> list[list[ImageForm] | None]:
-        """Return the first forms that differ in each row group; None where an image is null."""
-        found: list[list[ImageForm] | None] = [None] * len(groups)
+        def look(group: int) -> None:
+            first = 0
+            with suppress(UnlikeError):
+                for images in self._read(group, keep=keep):
+                    looking.look(group, first, images)
+                    first += len(images)
 
-        def look(place: int) -> None:
-            found[place] = self._forms_of(groups[place], keep=keep)
-
-        threads.each(look, range(len(groups)))
-        return found
-
-    def _forms_of(self, group: int, *, keep: bool) -> list[ImageForm] | None:
-        form: ImageForm | None = None
-        begin, place = 0, self.shards.place(group)
-        for images in self._read(group, keep=keep):
-            if images.null_count:
-                return None
-            form, other = self.column.decoder.agree(
-                images,
-                form,
-                lambda row: f"{place(begin + row)}, column {self.column.name!r}",  # noqa: B023
-            )
-            if form is not None and other is not None:
-                return [form, other]
-            begin += len(images)
-        return [] if form is None else [form]
+        for begin in range(0, len(left), at_once):
+            if looking.settled:
+                break
+            threads.each(look, left[begin : begin + at_once])
 
     def _fits(self) -> bool:
         """Return whether all images can be held: those looked at last are not those read first."""
@@ -121,6 +152,72 @@ class EncodedImages:
             if keep and len(table) == self.shards.rows(group):
                 self.recent.put((group, self.column.name), loaded)
             yield from loaded.chunks
+
+
+class _Looking:
+    """What was found of the images of a column so far; safe to use from several threads.
+
+    Args:
+        column: The column.
+        shards: The row groups.
+        found: What is known of others, which are not looked at.
+    """
+
+    def __init__(self, column: ImageColumn, shards: Shards, found: Forms) -> None:
+        self._known = self._found = found
+        self._column = column
+        self._shards = shards
+        self._groups: dict[int, Forms] = {}
+        self._rows: dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def settled(self) -> bool:
+        """Whether no other image changes anything."""
+        return self._found.settled
+
+    def look(self, group: int, first: int, images: pa.Array) -> None:
+        """Look at the next images of a row group, which begin at its row `first`.
+
+        Raises:
+            UnlikeError: If no other image changes anything any more.
+            CorruptDataError: If one is no image.
+        """
+        forms = self.at(group, first, images)
+        with self._lock:
+            self._groups[group] = self._groups.get(group, Forms()).joined(forms)
+            self._rows[group] = first + len(images)
+            self._found = self._found.joined(forms)
+            if self._found.settled:
+                raise UnlikeError
+
+    def at(self, group: int, first: int, images: pa.Array) -> Forms:
+        """Return the forms of images of a row group, without taking note of them."""
+        if images.null_count:
+            return Forms(null=True)
+        place = self._shards.place(group, first)
+        found = self._column.decoder.agree(
+            images, None, lambda row: f"{place(row)}, column {self._column.name!r}"
+        )
+        return Forms(tuple(form for form in found if form is not None))
+
+    def found(self) -> Forms:
+        """Return what was found, in the order of the images and not in that of the threads."""
+        forms = self._known
+        for group in sorted(self._groups):
+            forms = forms.joined(self._groups[group])
+        return forms
+
+    def done(self, group: int) -> bool:
+        """Return whether all images of a row group were looked at."""
+        return self._rows.get(group) == self._shards.rows(group)
+
+    def of(self, groups: range) -> Forms | None:
+        """Return the forms of the images of row groups, or None where not enough is known."""
+        forms = Forms()
+        for group in groups:
+            forms = forms.joined(self._groups.get(group, Forms()))
+        return forms if forms.settled or all(map(self.done, groups)) else None
 
 
 def _difference(form: ImageForm, other: ImageForm) -> str:

@@ -10,6 +10,7 @@ it, and small PNG files of one form are decoded together; both give the same pix
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 Where = Callable[[], str]
 Place = Callable[[int], str]
+
+PILLOW_PIXELS = 2**30 // 4 // 3
+"""Pillow's limit of pixels unless it is changed: a quarter of a GiB of three bytes each."""
 
 THREADED_BYTES = 2**11
 """Encoded bytes of an image; below, threads take longer than they save."""
@@ -71,6 +75,11 @@ class ImageForm:
     def dtype(self) -> np.dtype[Any]:
         dtype: np.dtype[Any] = np.dtype(_CHANNELS[self.mode][0])
         return dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -236,12 +245,12 @@ class ImageDecoder:
         out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """Return the pixels of one image, in `out` where that saves a copy."""
-        from PIL import ImageOps
-
         if headers.kind[row] == JPEG:
             pixels = self._decode_jpeg(encoded, headers, row, out)
             if pixels is not None:
                 return pixels
+        from PIL import ImageOps
+
         with (
             _told(lambda: place(row)),
             _open(bytes(encoded[row]), lambda: place(row)) as image,
@@ -257,7 +266,6 @@ class ImageDecoder:
     ) -> NDArray[Any] | None:
         """Return the pixels of a JPEG with a plain header; None leaves it to Pillow."""
         import simplejpeg
-        from PIL import Image
 
         grey = headers.mode[row] == 0
         shape = (int(headers.height[row]), int(headers.width[row]), *(() if grey else (3,)))
@@ -270,7 +278,11 @@ class ImageDecoder:
             simplejpeg.decode_jpeg(encoded[row], "GRAY" if grey else "RGB", buffer=pixels)
         except ValueError:
             return None
-        return pixels if as_it_is else self._converted(Image.fromarray(pixels))
+        if as_it_is:
+            return pixels
+        from PIL import Image
+
+        return self._converted(Image.fromarray(pixels))
 
     def _converted(self, upright: Image) -> NDArray[Any]:
         """Return the pixels in the mode and size asked for."""
@@ -345,9 +357,14 @@ def _each(work: Callable[[int], None], rows: Ints, encoded: Encoded, threads: Th
 
 
 def _most_pixels() -> int:
-    from PIL import Image
+    """Return the most pixels that an image may have: what Pillow's limit was set to.
 
-    limit = Image.MAX_IMAGE_PIXELS
+    Pillow is not imported for it: a limit of someone's own is of a process that has done so.
+    """
+    pillow: Any = sys.modules.get("PIL.Image")
+    if pillow is None:
+        return PILLOW_PIXELS
+    limit: int | None = pillow.MAX_IMAGE_PIXELS
     return 2**62 if limit is None else limit
 
 

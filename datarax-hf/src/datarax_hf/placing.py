@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from datarax_hf.columns import Column, ImageColumn, Picked, Rows
+from datarax_hf.flat import is_run
 from datarax_hf.images import Place
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
@@ -126,14 +127,6 @@ def place_run(
 
     threads.each(work, range(len(whole)))
     _decode(groups.columns, picked, out)
-
-
-def is_run(indices: Rows) -> bool:
-    """Return whether indices go up one by one."""
-    size = len(indices)
-    return size < 2 or (
-        int(indices[-1]) - int(indices[0]) == size - 1 and bool((np.diff(indices) == 1).all())
-    )
 
 
 def _no_images(columns: Mapping[str, Column], names: Iterable[str]) -> dict[str, list[Picked]]:

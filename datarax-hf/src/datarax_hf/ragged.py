@@ -25,13 +25,17 @@ from datarax_hf.shards import Shards, grouped
 from datarax_hf.threads import Threads, cores
 
 CHUNK_BYTES = 2**21
-"""A chunk is written once it has so many bytes, and has at most twice as many."""
+"""A chunk is written once it has so many bytes, and has at most twice as many; what was read in one
+piece of half as many is a chunk as it is, without a copy."""
 
 WINDOW_BYTES = 2**25
 """Row groups of so many bytes together are decoded at once; a larger one goes slice by slice."""
 
 VERSION = 1
 _GROUPS_PER_CORE = 4
+
+Look = Callable[[int, int, pa.Array], None]
+"""Looks at values that were read: their row group, the first's row in it, and they themselves."""
 
 
 class RaggedColumn:
@@ -107,7 +111,7 @@ def in_memory(
         CorruptDataError: If a file is damaged.
     """
     held: dict[str, RaggedColumn] = {}
-    sizes = {column.name: sum(_sizes(shards, column, parts)) for column in columns}
+    sizes = {column.name: bytes_of(shards, column, parts) for column in columns}
     for column in sorted(columns, key=lambda column: sizes[column.name]):
         if sizes[column.name] > most:
             break
@@ -119,23 +123,35 @@ def in_memory(
 
 
 def on_disk(
-    shards: Shards, columns: Sequence[Column], parts: Sequence[Part], derived: Derived
+    shards: Shards,
+    columns: Sequence[Column],
+    parts: Sequence[Part],
+    derived: Derived,
+    look: Look | None = None,
 ) -> dict[str, RaggedColumn]:
     """Return columns mapped from derived files, building those not there.
+
+    Args:
+        shards: The files that the columns are of.
+        columns: The columns.
+        parts: What is laid out of them.
+        derived: The derived cache.
+        look: Called with what is read where a file is built, on all cores. What it raises is
+            passed on, and no file is left.
 
     Raises:
         NotKeptError: If the derived cache cannot take them.
         CorruptDataError: If a file is damaged.
     """
 
-    def bytes_of(column: Column, part: Part) -> int:
-        return sum(_sizes(shards, column, [part]))
+    def size_of(column: Column, part: Part) -> int:
+        return bytes_of(shards, column, [part])
 
     def writing(progress: Progress) -> Write:
-        return partial(_write, _Loader(shards, progress), derived)
+        return partial(_write, _Loader(shards, progress, look), derived)
 
     ragged = {}
-    files = built(shards, columns, parts, derived, _file_name, bytes_of, writing)
+    files = built(shards, columns, parts, derived, _file_name, size_of, writing)
     for name, (paths, hold) in files.items():
         begins, chunks = [], []
         for part, path in zip(parts, paths, strict=True):
@@ -149,10 +165,11 @@ def on_disk(
 class _Loader:
     """Loads the row groups of a part, several at once, as chunks in their order."""
 
-    def __init__(self, shards: Shards, progress: Progress) -> None:
+    def __init__(self, shards: Shards, progress: Progress, look: Look | None = None) -> None:
         self.shards = shards
         self._threads = Threads()
         self._progress = progress
+        self._look = look
 
     def chunks(self, column: Column, part: Part) -> Iterator[pa.Array]:
         """Yield the values of a part, about `CHUNK_BYTES` at a time."""
@@ -166,14 +183,14 @@ class _Loader:
                 piece = array.slice(begin, rows)
                 pending.append(piece if piece.type == kind else piece.cast(kind))
                 size += piece.nbytes
-                if size >= CHUNK_BYTES:
+                if size >= (CHUNK_BYTES if len(pending) > 1 else CHUNK_BYTES // 2):
                     yield _joined(pending)
                     pending, size = [], 0
         if pending:
             yield _joined(pending)
 
     def _arrays(self, column: Column, part: Part) -> Iterator[pa.Array]:
-        row = sum(_sizes(self.shards, column, [part])) / max(1, part.records)
+        row = bytes_of(self.shards, column, [part]) / max(1, part.records)
         window: list[int] = []
         size = 0.0
         for group in part.groups:
@@ -201,10 +218,19 @@ class _Loader:
 
     def _slices(self, column: Column, group: int, row: float) -> Iterator[pa.Array]:
         rows = max(1, int(CHUNK_BYTES / max(1.0, row)))
-        where = self.shards.where(group)
+        where, first = self.shards.where(group), 0
         for table in self.shards.slices(group, [column.name], rows):
-            yield from column.load(table.column(column.name), where).chunks
+            for values in column.load(table.column(column.name), where).chunks:
+                if self._look is not None:
+                    self._look(group, first, values)
+                first += len(values)
+                yield values
             self._progress.advance(len(table))
+
+
+def bytes_of(shards: Shards, column: Column, parts: Sequence[Part]) -> int:
+    """Return about how many bytes a column takes."""
+    return sum(_sizes(shards, column, parts))
 
 
 def _sizes(shards: Shards, column: Column, parts: Sequence[Part]) -> list[int]:
@@ -240,7 +266,7 @@ def _begins(part: Part, chunks: Sequence[pa.Array]) -> list[int]:
 
 def _write(loader: _Loader, derived: Derived, column: Column, part: Part, path: Path) -> None:
     """Write the values of a part as an Arrow file, a batch for each chunk."""
-    room = 2 * sum(_sizes(loader.shards, column, [part])) + CHUNK_BYTES
+    room = 2 * bytes_of(loader.shards, column, [part]) + CHUNK_BYTES
     with path.open("wb") as file:
         writer = None
         for chunk in loader.chunks(column, part):

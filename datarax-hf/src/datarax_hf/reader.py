@@ -8,10 +8,13 @@ out of row groups would cost more.
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,12 +36,12 @@ from datarax_hf.columns import (
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived, NotKeptError
 from datarax_hf.features import Features, Kind, describe
-from datarax_hf.flat import FlatColumn, Part, parts_of, row_bytes, small_columns
+from datarax_hf.flat import FlatColumn, Part, is_run, parts_of, row_bytes, small_columns
 from datarax_hf.image_fields import EncodedImages
-from datarax_hf.images import ImageDecoder
-from datarax_hf.placing import RowGroups, is_run, place, place_run
+from datarax_hf.images import ImageDecoder, ImageForm
+from datarax_hf.placing import RowGroups, place, place_run
 from datarax_hf.plan import Plan
-from datarax_hf.ragged import RaggedColumn
+from datarax_hf.ragged import Look, RaggedColumn, bytes_of
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
 from datarax_hf.slices import Slices
@@ -127,6 +130,8 @@ def open_files(plan: Plan, config: HFSourceConfig) -> HFReader:
         derived=Derived.of(config),
         fill_nulls=config.fill_nulls,
         ranges=spans,
+        in_any_order=config.mode == "lazy" and bool(config.shuffle),
+        read_whole={"eager": sys.maxsize, "auto": config.eager_limit}.get(config.mode, 0),
     )
 
 
@@ -145,6 +150,8 @@ class HFReader(ColumnarReader):
         derived: Where columns may be laid out; None is nowhere but in memory.
         fill_nulls: The numbers that stand for nulls, by column.
         ranges: The (start, stop) of the records that will be read; none is all of them.
+        in_any_order: Whether they will be, so that columns will be laid out.
+        read_whole: Bytes of arrays up to which all of them will be read at once.
     """
 
     def __init__(
@@ -159,6 +166,8 @@ class HFReader(ColumnarReader):
         derived: Derived | None = None,
         fill_nulls: Mapping[str, Any] | None = None,
         ranges: Sequence[tuple[int, int]] = (),
+        in_any_order: bool = False,
+        read_whole: int = 0,
     ) -> None:
         self._shards = shards
         self._features = features
@@ -177,6 +186,7 @@ class HFReader(ColumnarReader):
         self._laying = threading.Lock()
         self._columns: dict[str, Column] = {}
         self._slices = Slices(shards, self._columns)
+        self._in_any_order = in_any_order
         fills = dict(fill_nulls or {})
         check_filled(fills, shards.schema.names)
         for name, kind in describe(shards.schema, features).items():
@@ -185,6 +195,9 @@ class HFReader(ColumnarReader):
                 name, kind, decoder or ImageDecoder(), fills.get(name), needed=needed
             )
         self._fields = {name: column.field for name, column in self._columns.items()}
+        arrays = (column for column in self._columns.values() if column.field.is_array)
+        records = sum(part.records for part in self._parts())
+        self._whole = records * sum(map(row_bytes, arrays)) <= read_whole
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -262,7 +275,7 @@ class HFReader(ColumnarReader):
             due = [name for name in dict.fromkeys(names) if self._can_be_laid_out(name)]
             if not due:
                 return
-            parts = parts_of(self._shards, self.ranges or [(0, len(self))])
+            parts = self._parts()
             try:
                 self._lay_out_flat([name for name in due if self._lies_flat(name)], parts)
                 self._lay_out_ragged([name for name in due if not self._lies_flat(name)], parts)
@@ -307,6 +320,8 @@ class HFReader(ColumnarReader):
             self._expected = (int(indices[-1]), int(indices[-1]) + 1)
         if not ordered or self._asked:
             self._lay_out_if_it_pays(indices, tuple(out), ordered=ordered)
+        elif self._whole:
+            self._take_what_is_laid_out(tuple(out))
         fixed, varying, rest = self._flat, self._ragged, dict(out)
         for name in out:
             if name in fixed:
@@ -346,6 +361,33 @@ class HFReader(ColumnarReader):
         if reason * PAYS >= len(self._shards):
             self.lay_out(due)
 
+    def _take_what_is_laid_out(self, names: Sequence[str]) -> None:
+        """Read columns, the first time, as they lie decoded on the disk.
+
+        Small images, which take longer to decode than to write, are laid out where they are not.
+        """
+        with self._laying:
+            if not self._whole:
+                return
+            self._whole = False
+            parts = self._parts()
+            columns = [
+                column
+                for column in map(self._columns.__getitem__, names)
+                if self._lies_flat(column.name)
+                and (
+                    flat.lies_on_disk(self._shards, column, parts, self._derived)
+                    or self._is_worth_keeping(column, parts)
+                )
+            ]
+            with suppress(NotKeptError):  # it is read from row groups, and once
+                self._flat.update(flat.on_disk(self._shards, columns, parts, self._derived))
+
+    def _is_worth_keeping(self, column: Column, parts: Sequence[Part]) -> bool:
+        if not isinstance(column, ImageColumn) or self._derived.refused:
+            return False
+        return sum(part.records for part in parts) * row_bytes(column) > flat.SMALL_BYTES
+
     def _lay_out_flat(self, names: Sequence[str], parts: Sequence[Part]) -> None:
         columns = [self._columns[name] for name in names]
         small = small_columns(columns, parts, self._memory_left())
@@ -358,6 +400,9 @@ class HFReader(ColumnarReader):
         self._ragged.update(ragged.in_memory(self._shards, columns, parts, self._memory_left()))
         large = [column for column in columns if column.name not in self._ragged]
         self._ragged.update(ragged.on_disk(self._shards, large, parts, self._derived))
+
+    def _parts(self) -> list[Part]:
+        return parts_of(self._shards, self.ranges or [(0, len(self))])
 
     def _memory_left(self) -> int:
         return flat.SMALL_BYTES - sum(held.held_bytes for held in self._laid_out())
@@ -383,13 +428,25 @@ class HFReader(ColumnarReader):
         column = column_of(name, kind, nulls=nulls, decoder=decoder, fill=fill)
         if not isinstance(column, ImageColumn):
             return column
-        images = EncodedImages(self._shards, self._slices, self._recent, column)
+        images = EncodedImages(self._shards, self._slices, self._recent, column, self._derived)
         if kind.undeclared and not images.are_images():
             return ObjectColumn(name, Field.host_only("a struct has no fixed array form"))
         if not needed:
             unread = Field.host_only("it is not read, so sizes were not asked")
             return replace(column, field=unread)
-        return replace(column, field=images.field(self._threads))
+        lay_out = partial(self._lay_out_images, column) if self._in_any_order else None
+        return replace(column, field=images.field(self._threads, lay_out))
+
+    def _lay_out_images(self, column: ImageColumn, form: ImageForm, look: Look) -> None:
+        """Lay out images that will lie encoded on the disk, while they are looked at."""
+        parts = self._parts()
+        small = bytes_of(self._shards, column, parts) <= self._memory_left()
+        if small or form.nbytes <= FLAT_IMAGE_BYTES:
+            return
+        if ragged.can_be_laid_out(self._shards, column.name):
+            with suppress(NotKeptError):  # `lay_out` says so
+                held = ragged.on_disk(self._shards, [column], parts, self._derived, look)
+                self._ragged.update(held)
 
     def _nulls(self, name: str, *, needed: bool) -> int | None:
         """Return how many values are null, counted where the files do not say."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,7 @@ class Remote:
         self._snapshot = self._hub.listed(snapshot)
         self._wire = self._new_wire()
         self._kept: dict[tuple[str, int], bytearray] = {}
+        self._coming: dict[str, tuple[int, Future[bytearray]]] = {}
 
     def size(self, name: str) -> int:
         """Return the bytes of a file, as the Hub lists it."""
@@ -100,27 +102,41 @@ class Remote:
         ]
         return RemoteFile(self, name, parts)
 
-    def chunks(self, name: str) -> Generator[bytearray]:
-        """Yield a file from its beginning on, in chunks of which some are asked for ahead.
+    def ask_ahead(self, name: str, *, whole: bool = False) -> None:
+        """Ask for the first chunk of a file, or for as much of it as is asked for at once."""
+        if name not in self._coming and (name, 0) not in self._kept and self.size(name):
+            end = min(self.size(name), REQUEST_BYTES if whole else FIRST_CHUNK_BYTES)
+            self._coming[name] = end, self.ask(name, 0, end)
 
-        Its first chunks are kept, for formats that look at the beginning of a file several times.
+    def take(self, name: str) -> tuple[int, Future[bytearray]] | None:
+        """Return what `ask_ahead` asked for, and where it ends, to who reads it."""
+        return self._coming.pop(name, None)
+
+    def forget(self, name: str) -> None:
+        """End what `ask_ahead` asked for, where nobody has taken it."""
+        coming = self.take(name)
+        if coming is not None:
+            coming[1].cancel()
+
+    def chunk(self, name: str, begin: int, end: int) -> Future[bytearray]:
+        """Ask for a chunk of a file, unless it is kept."""
+        kept = self._kept.get((name, begin))
+        if kept is None or len(kept) != end - begin:
+            return self.ask(name, begin, end)
+        answer: Future[bytearray] = Future()
+        answer.set_result(kept)
+        return answer
+
+    def keep(self, name: str, begin: int, chunk: bytearray) -> None:
+        """Keep a chunk of a file that is read from its beginning on, if it is one of the first.
+
+        Some formats look at the beginning of a file several times.
         """
-        size = self.size(name)
-        first = min(size, FIRST_CHUNK_BYTES)
-        places = deque(split([(0, first), (first, size)], CHUNK_BYTES))
-        asked: deque[tuple[int, Future[bytearray]]] = deque()
-        try:
-            while places or asked:
-                while places and len(asked) < CHUNKS_AHEAD:
-                    asked.append((places[0][0], self._chunk(name, *places.popleft())))
-                begin, answer = asked[0]
-                chunk = self.await_(name, answer)
-                asked.popleft()
-                self._keep(name, begin, chunk)
-                yield chunk
-        finally:
-            for _, answer in asked:
-                answer.cancel()
+        if begin < KEPT_BYTES:
+            others = [key for key in self._kept if key[0] != name]
+            for key in others:
+                self._kept.pop(key, None)
+            self._kept[name, begin] = chunk
 
     def url(self, name: str) -> str:
         """Return the address of a file, its commit in it."""
@@ -129,21 +145,6 @@ class Remote:
     def close(self) -> None:
         """End every request, wherever it waits."""
         self._wire.close()
-
-    def _chunk(self, name: str, begin: int, end: int) -> Future[bytearray]:
-        kept = self._kept.get((name, begin))
-        if kept is None:
-            return self.ask(name, begin, end)
-        answer: Future[bytearray] = Future()
-        answer.set_result(kept)
-        return answer
-
-    def _keep(self, name: str, begin: int, chunk: bytearray) -> None:
-        if begin < KEPT_BYTES:
-            others = [key for key in self._kept if key[0] != name]
-            for key in others:
-                self._kept.pop(key, None)
-            self._kept[name, begin] = chunk
 
     def _new_wire(self) -> Wire:
         return Wire(self._hub.server.headers, self._hub.server.endpoint)
@@ -222,23 +223,28 @@ class RemoteFile(io.RawIOBase):
 
 
 class RemoteText(io.RawIOBase):
-    """A file that is read from its beginning on, and may be begun anew."""
+    """A file that is read forward, from its beginning or any other place on, in chunks.
+
+    Some chunks are asked for ahead. It may be closed while another thread reads it, as a parser's
+    does that reads ahead: that ends the wait.
+    """
 
     def __init__(self, remote: Remote, name: str) -> None:
         super().__init__()
         self._remote = remote
         self._name = name
         self._size = remote.size(name)
-        self._place = 0
-        self._chunks: Generator[bytearray] | None = None
+        self._place = self._begin = 0
+        self._places: deque[tuple[int, int]] | None = None
+        self._asked: deque[tuple[int, Future[bytearray]]] = deque()
         self._rest = memoryview(b"")
+        self._ended = False
+        self._lock = threading.Lock()
 
     def read(self, count: int = -1) -> bytes:
         """Return `count` bytes, fewer only at the end; all that are left if negative."""
         if self._place >= self._size:
             return b""
-        if self._chunks is None:
-            self._chunks = self._remote.chunks(self._name)
         pieces = []
         wanted = self._size if count < 0 else count
         while wanted and (self._rest or self._next()):
@@ -249,14 +255,8 @@ class RemoteText(io.RawIOBase):
         return b"".join(pieces)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to the beginning or the end, and return it.
-
-        Raises:
-            io.UnsupportedOperation: If it is another place.
-        """
+        """Move to a place, and return it; reading goes on there with a request of its own."""
         place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        if place not in {0, self._place, self._size}:
-            raise io.UnsupportedOperation(f"{self._name!r} is read from its beginning on")
         if place != self._place:
             self._stop()
             self._place = place
@@ -273,18 +273,49 @@ class RemoteText(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
+            self._ended = True
             self._stop()
         super().close()
 
     def _next(self) -> bool:
-        assert self._chunks is not None
-        self._rest = memoryview(next(self._chunks, bytearray()))
-        return bool(self._rest)
+        """Wait for the next chunk, and return whether there is one."""
+        with self._lock:
+            if self._ended:
+                raise SourceClosedError(f"{self._name!r} was closed while it was read")
+            if self._places is None:
+                self._begin = self._place
+                self._places = self._planned()
+            while self._places and len(self._asked) < CHUNKS_AHEAD:
+                begin, end = self._places.popleft()
+                self._asked.append((begin, self._remote.chunk(self._name, begin, end)))
+            if not self._asked:
+                return False
+            begin, answer = self._asked[0]
+        chunk = self._remote.await_(self._name, answer)
+        with self._lock:
+            if self._asked and self._asked[0][1] is answer:
+                self._asked.popleft()
+        if not self._begin:
+            self._remote.keep(self._name, begin, chunk)
+        self._rest = memoryview(chunk)
+        return True
+
+    def _planned(self) -> deque[tuple[int, int]]:
+        """Return the chunks to ask for, after what was asked for ahead is taken."""
+        coming = None if self._begin else self._remote.take(self._name)
+        if coming is not None:
+            self._asked.append((0, coming[1]))
+            return deque(split([(coming[0], self._size)], CHUNK_BYTES))
+        first = min(self._size, self._begin + FIRST_CHUNK_BYTES)
+        return deque(split([(self._begin, first), (first, self._size)], CHUNK_BYTES))
 
     def _stop(self) -> None:
-        if self._chunks is not None:
-            self._chunks.close()
-        self._chunks, self._rest = None, memoryview(b"")
+        """Let go of what is on its way."""
+        with self._lock:
+            for _, answer in self._asked:
+                answer.cancel()
+            self._asked.clear()
+            self._places, self._rest = None, memoryview(b"")
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,12 @@ from datarax_hf.images import ImageDecoder
 from datarax_hf.plan import Plan
 from datarax_hf.reader import open_reader
 from datarax_hf.stream_files import StreamFiles
+from datarax_hf.stream_images import ImageStream
 from datarax_hf.stream_parquet import ParquetStream
 from datarax_hf.stream_parsed import KINDS, ParsedStream
-from datarax_hf.stream_parts import StreamParts, parts_of
+from datarax_hf.stream_parts import Part, SelectingStream, StreamParts, cut, parts_of
+
+IMAGES = "image folder"
 
 
 def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
@@ -27,17 +30,17 @@ def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
 
     Raises:
         CorruptDataError: If a file is damaged, or the files differ in columns.
-        NotSupportedError: If files that are not on this machine are of a format that has to be.
+        NotSupportedError: If files that are not on this machine are of several formats.
         UnknownSplitError: If a slice asks for a length that a stream does not know.
         HubConnectionError: If the Hub does not answer.
     """
     kinds = {kind_of(name) for files in plan.files.values() for name in files}
-    if not kinds <= {"parquet"} and not kinds <= set(KINDS):
+    if IMAGES not in kinds and not kinds <= {"parquet"} and not kinds <= set(KINDS):
         if plan.lacking():
             raise NotSupportedError(
                 f"hf:{plan.snapshot.dataset}: {' and '.join(sorted(map(str, kinds)))} files are "
-                "not streamed from the Hub, parquet, JSON, CSV, text and Arrow are; load it with "
-                "mode='lazy', which downloads it"
+                "not streamed from the Hub as one; stream splits of one format each, or load it "
+                "with mode='lazy', which downloads it"
             )
         return IndexedStream(open_reader(plan, config))
     files = _files(plan, config)
@@ -51,7 +54,7 @@ def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
         raise
 
 
-def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> StreamReader:
+def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> SelectingStream:
     """Return the stream of all files of all terms, so that one set of fields holds for them."""
     names = [name for of_split in plan.files.values() for name in of_split]
     decoder = ImageDecoder(config.image_mode, config.image_size)
@@ -69,7 +72,8 @@ def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> StreamRea
             fill_nulls=fill_nulls,
             identity=identity,
         )
-    return ParsedStream(
+    stream = ImageStream if any(kind_of(name) == IMAGES for name in names) else ParsedStream
+    return stream(
         names,
         files,
         plan.settings,
@@ -79,23 +83,39 @@ def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> StreamRea
     )
 
 
-def _selected(stream: StreamReader, plan: Plan) -> StreamReader:
+def _selected(stream: SelectingStream, plan: Plan) -> StreamReader:
     """Return what the terms select of the stream of all their files."""
     if len(plan.terms) == 1 and plan.terms[0].start is None and plan.terms[0].stop is None:
         return stream
+    parts = _image_parts(stream, plan) if isinstance(stream, ImageStream) else _parts(stream, plan)
+    return StreamParts(stream, parts)
+
+
+def _parts(stream: SelectingStream, plan: Plan) -> list[Part]:
+    """Return what the terms select where a shard is a file."""
     places: dict[str, list[int]] = {}
     for split, of_split in plan.files.items():
         begin = sum(map(len, places.values()))
         places[split] = list(range(begin, begin + len(of_split)))
     what = f"hf:{plan.snapshot.dataset}"
-    return StreamParts(
-        stream,
-        [
-            part
-            for term in plan.terms
-            for part in parts_of(term, places[term.name], stream.shards, what)
-        ],
-    )
+    return [
+        part
+        for term in plan.terms
+        for part in parts_of(term, places[term.name], stream.shards, what)
+    ]
+
+
+def _image_parts(stream: ImageStream, plan: Plan) -> list[Part]:
+    """Return what the terms select where shards are groups of images, of any splits."""
+    begins, total = {}, 0
+    for split, of_split in plan.files.items():
+        begins[split], total = total, total + stream.records_of(of_split)
+    parts = []
+    for term in plan.terms:
+        start, stop = term.range(stream.records_of(plan.files[term.name]))
+        begin = begins[term.name]
+        parts += cut(range(len(stream.counts)), stream.counts, begin + start, begin + stop)
+    return parts
 
 
 def _files(plan: Plan, config: HFSourceConfig) -> StreamFiles:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarax.errors import CorruptDataError
+from datarax_hf.derived import source_key
 from datarax_hf.remedy import Origin
 
 if TYPE_CHECKING:
@@ -58,6 +59,33 @@ class StreamFiles:
         if self._remote is None or self._is_here(name):
             return Opening(self.origin.folder / name)
         return Opening(self._remote.open(name, ranges))
+
+    def ask_ahead(self, name: str, *, whole: bool = False) -> None:
+        """Ask for the beginning of a file that is read next, where it lies on the Hub.
+
+        Args:
+            name: The file.
+            whole: Whether to ask for all of it, or the first 16 MiB.
+        """
+        if self._remote is not None and not self._is_here(name):
+            self._remote.ask_ahead(name, whole=whole)
+
+    def forget(self, name: str) -> None:
+        """End what `ask_ahead` asked for, where nobody has taken it."""
+        if self._remote is not None:
+            self._remote.forget(name)
+
+    def size(self, name: str) -> int:
+        """Return the bytes of a file."""
+        if self._remote is None or self._is_here(name):
+            return (self.origin.folder / name).stat().st_size
+        return self._remote.size(name)
+
+    def key(self, name: str) -> str:
+        """Return what names the contents of a file: other contents have another name."""
+        if self._remote is None or self._is_here(name):
+            return source_key(self.origin.folder / name)
+        return self._remote.url(name)
 
     def damaged(self, name: str, what: str) -> CorruptDataError:
         """Return the error for a file that cannot be read."""

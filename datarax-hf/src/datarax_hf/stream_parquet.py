@@ -1,7 +1,7 @@
 """Parquet files as a stream: row groups in order, those that come next asked for ahead.
 
 Of a row group only the columns asked for are read, and of a file only the row groups that hold
-records from the offset on. Nothing is promised that would need the records to be looked at first:
+records that are wanted. Nothing is promised that would need the records to be looked at first:
 what becomes of a column follows from the footers, the features and the options.
 """
 
@@ -16,14 +16,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datarax.errors import DataraxError, listing
+from datarax.errors import DataraxError
 from datarax.sources import Columns, Field
 from datarax_hf.features import Features, read_features
+from datarax_hf.formats.fitted import (
+    Stored,
+    check_names,
+    drift,
+    fitted_column,
+    joined_schema,
+    misfit,
+)
 from datarax_hf.images import ImageDecoder
-from datarax_hf.stream_columns import check_same_columns, converted, stream_columns
+from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import Opening, StreamFiles
 from datarax_hf.stream_footers import Footer, Footers
-from datarax_hf.structs import column_at, column_paths, flat_features, flat_schema
+from datarax_hf.stream_parts import Part, Span, spans
+from datarax_hf.structs import column_at, column_paths, flat_features, flat_schema, has_column
 
 PIECE_ROWS = 1024
 RUN_BYTES = 2 * 2**20
@@ -66,16 +75,17 @@ class ParquetStream:
         self._files = files
         self._identity = dict(identity)
         self._footers = Footers(self._names, files)
-        self._schema = self._footers.footer(0).schema
-        own = read_features(self._schema, where=self._names[0])
-        self._check_names()
+        self._first = self._stored(0)
+        self._declared = features
+        self._schema = self._first.schema
         for number in range(1, len(self._names)):
             if self._footers.is_known(number):
-                self._check_same(number)
-        meant = own or features
+                self._schema = self._joined(number)
+        meant = self._first.features or features
         self._paths = column_paths(self._schema, meant, flatten=flatten)
+        self._flat = flat_schema(self._schema, self._paths)
         self._columns = stream_columns(
-            flat_schema(self._schema, self._paths),
+            self._flat,
             flat_features(meant, flatten=flatten),
             decoder,
             self._footers.nulls,
@@ -102,12 +112,18 @@ class ParquetStream:
     def chain(
         self, shards: Sequence[int], offset: int, names: Sequence[str], /
     ) -> Iterator[Columns]:
-        """Yield those of several files, one after another, from `offset` on in the first."""
-        with closing(self._opened(self._runs(shards, offset, names))) as opened:
+        """Yield those of several files, one after another, without the first `offset`."""
+        return self.select([Part(tuple(shards))], offset, names)
+
+    def select(
+        self, parts: Sequence[Part], offset: int, names: Sequence[str], /
+    ) -> Iterator[Columns]:
+        """Yield those that `parts` select, one after another, without the first `offset`."""
+        with closing(self._opened(self._runs(parts, offset, names))) as opened:
             for run, opening in opened:
                 with closing(opening):
-                    for group, skipped in run.groups:
-                        yield from self._group(run.shard, opening, group, skipped, names)
+                    for piece in run.pieces:
+                        yield from self._piece(run.shard, opening, piece, names)
 
     def close(self) -> None:
         """End what is still on its way, and the threads that decode."""
@@ -115,15 +131,16 @@ class ParquetStream:
         for column in self._columns.values():
             column.close()
 
-    def _runs(self, shards: Sequence[int], offset: int, names: Sequence[str]) -> Iterator[_Run]:
-        """Yield the row groups that hold records from `offset` on, small ones together."""
-        for shard in shards:
-            known = self._footers.is_known(shard)
-            footer = self._footers.footer(shard)
-            if not known:
-                self._check_same(shard)
-            yield from _runs(shard, footer, offset, names)
-            offset = 0
+    def _runs(self, parts: Sequence[Part], offset: int, names: Sequence[str]) -> Iterator[_Run]:
+        """Yield the row groups that hold records of a selection, small ones together."""
+        for span in spans(parts, offset, self._count):
+            yield from _runs(span, self._footers.footer(span.shard), names)
+
+    def _count(self, shard: int) -> int:
+        if not self._footers.is_known(shard):
+            self._footers.footer(shard)
+            self._check_same(shard)
+        return sum(self._footers.footer(shard).rows)
 
     def _opened(self, runs: Iterator[_Run]) -> Generator[tuple[_Run, Opening]]:
         """Yield each run with its bytes on their way, and those of the runs that follow it."""
@@ -142,11 +159,11 @@ class ParquetStream:
             for _, opening in ahead:
                 opening.close()
 
-    def _group(
-        self, shard: int, opening: Opening, group: int, skipped: int, names: Sequence[str]
+    def _piece(
+        self, shard: int, opening: Opening, piece: _Piece, names: Sequence[str]
     ) -> Iterator[Columns]:
         name, footer = self._names[shard], self._footers.footer(shard)
-        due = footer.rows[group]
+        group, due = piece.group, footer.rows[piece.group]
         row = 0
         try:
             with pq.ParquetFile(
@@ -154,13 +171,15 @@ class ParquetStream:
             ) as file:
                 for batch in file.iter_batches(PIECE_ROWS, row_groups=[group], columns=list(names)):
                     begin, row = row, row + len(batch)
-                    if row > skipped:
-                        kept = batch.slice(max(0, skipped - begin))
-                        first = row - len(kept)
+                    first = max(begin, piece.begin)
+                    if first < min(row, piece.end):
+                        kept = batch.slice(first - begin, min(row, piece.end) - first)
                         where = f"hf:{self._files.origin.dataset}: file {name!r}, row group {group}"
                         if first:
                             where += f", rows from {first} on"
-                        yield self._converted(kept, names, where)
+                        yield self._converted(shard, kept, names, where)
+                    if row >= piece.end < due:
+                        return
         except GeneratorExit:  # at exit, where the names below may be gone already
             raise
         except (DataraxError, FileNotFoundError):
@@ -174,34 +193,58 @@ class ParquetStream:
                 name, f"has {row} rows in its row group {group}, not {due} as it says"
             )
 
-    def _converted(self, batch: pa.RecordBatch, names: Sequence[str], where: str) -> Columns:
+    def _converted(
+        self, shard: int, batch: pa.RecordBatch, names: Sequence[str], where: str
+    ) -> Columns:
         table = pa.Table.from_batches([batch])
         return {
-            name: converted(self._columns[name], column_at(table, self._paths[name]), where)
+            name: converted(self._columns[name], self._fitted(shard, table, name), where)
             for name in names
         }
 
-    def _check_names(self) -> None:
-        names = self._schema.names
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise self._files.damaged(self._names[0], f"has columns twice: {listing(twice)}")
+    def _fitted(self, shard: int, table: pa.Table, name: str) -> pa.ChunkedArray:
+        """Return a column of some records of a file in the type that all files have."""
+        kind, path = self._flat.field(name).type, self._paths[name]
+        if not has_column(table, path):
+            return pa.chunked_array([pa.nulls(len(table), kind)])
+        try:
+            return fitted_column(column_at(table, path), kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            dataset = self._files.origin.dataset
+            raise misfit(dataset, path[0], self._first, self._stored(shard), error) from error
+
+    def _stored(self, number: int) -> Stored:
+        name, schema = self._names[number], self._footers.footer(number).schema
+        check_names(name, schema, self._files.origin)
+        return Stored(name, schema, read_features(schema, where=name))
+
+    def _joined(self, number: int) -> pa.Schema:
+        dataset = self._files.origin.dataset
+        return joined_schema(
+            dataset, self._schema, self._first, self._stored(number), self._declared
+        )
 
     def _check_same(self, number: int) -> None:
-        other = self._footers.footer(number).schema
-        check_same_columns(
-            self._files.origin.dataset,
-            (self._names[0], self._schema),
-            (self._names[number], other),
-        )
+        """Raise unless a file is read in the schema that the stream began with."""
+        if self._joined(number) != self._schema:
+            raise drift(self._files.origin.dataset, self._first, self._stored(number))
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Records `begin` to `end` of a row group."""
+
+    group: int
+    begin: int
+    end: int
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Row groups of a file that are asked for together, and how many records each leaves out."""
+    """Row groups of a file that are asked for together, and where what is wanted of them lies."""
 
     shard: int
-    groups: tuple[tuple[int, int], ...]
+    pieces: tuple[_Piece, ...]
     ranges: tuple[tuple[int, int], ...]
 
     @property
@@ -209,27 +252,29 @@ class _Run:
         return sum(end - begin for begin, end in self.ranges)
 
 
-def _runs(shard: int, footer: Footer, offset: int, names: Sequence[str]) -> Iterator[_Run]:
-    held: list[tuple[int, int, list[tuple[int, int]]]] = []
-    total = 0
+def _runs(span: Span, footer: Footer, names: Sequence[str]) -> Iterator[_Run]:
+    held: list[tuple[_Piece, list[tuple[int, int]]]] = []
+    total = first = 0
     for group, rows in enumerate(footer.rows):
-        skipped, offset = min(offset, rows), max(0, offset - rows)
-        if skipped == rows:
+        begin, first = first, first + rows
+        end = rows if span.end is None else min(rows, span.end - begin)
+        piece = _Piece(group, max(0, span.begin - begin), end)
+        if piece.begin >= piece.end:
             continue
         ranges = footer.ranges(group, names)
-        size = sum(end - begin for begin, end in ranges)
+        size = sum(last - begin for begin, last in ranges)
         if held and total + size > RUN_BYTES:
-            yield _run(shard, held)
+            yield _run(span.shard, held)
             held, total = [], 0
-        held.append((group, skipped, ranges))
+        held.append((piece, ranges))
         total += size
     if held:
-        yield _run(shard, held)
+        yield _run(span.shard, held)
 
 
-def _run(shard: int, held: Sequence[tuple[int, int, list[tuple[int, int]]]]) -> _Run:
+def _run(shard: int, held: Sequence[tuple[_Piece, list[tuple[int, int]]]]) -> _Run:
     return _Run(
         shard,
-        tuple((group, skipped) for group, skipped, _ in held),
-        tuple(place for _, _, ranges in held for place in ranges),
+        tuple(piece for piece, _ in held),
+        tuple(place for _, ranges in held for place in ranges),
     )

@@ -1,12 +1,14 @@
 """JSON, CSV, text and Arrow files as a stream: parsed block by block, in the types of the first.
 
 What the features leave open, the first block of the first file decides, and every later block is
-held to it: one that does not fit is an error that names where. Nothing but a block is held, and
-going on from a record reads its file again from the beginning.
+held to it: one that does not fit is an error that names where. Nothing but a block is held. Going
+on from a record reads its file from the last mark before it (see `stream_marks`), else from its
+beginning.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,12 +20,11 @@ from datarax.sources import Columns, Field
 from datarax_hf.columns import count_nulls
 from datarax_hf.features import read_features
 from datarax_hf.formats.comma import WHOLE
+from datarax_hf.formats.fitted import recast
 from datarax_hf.formats.guess import (
     Guess,
     WiderTypesError,
     cast_to_features,
-    class_names,
-    storage_type,
 )
 from datarax_hf.formats.kinds import kind_of
 from datarax_hf.formats.parsed import FORMATS
@@ -32,6 +33,8 @@ from datarax_hf.images import ImageDecoder
 from datarax_hf.remedy import Origin
 from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import StreamFiles
+from datarax_hf.stream_marks import Marks, marks_of
+from datarax_hf.stream_parts import Part, Span, spans
 from datarax_hf.structs import Paths, column_at, column_paths, flat_features, flat_schema
 
 PIECE_ROWS = 1024
@@ -54,7 +57,7 @@ class ParsedStream:
 
     Raises:
         CorruptDataError: If the first file cannot be parsed.
-        EmptyDatasetError: If no file holds a record.
+        EmptyDatasetError: If no file holds a record, though one holds something.
     """
 
     def __init__(
@@ -105,20 +108,34 @@ class ParsedStream:
 
     def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
         """Yield the columns `names` of a file's records from `offset` on."""
-        name = self._names[shard]
-        row = 0
-        for table in self._tables(name):
-            begin, row = row, row + len(table)
-            for start in range(max(0, offset - begin), len(table), PIECE_ROWS):
-                place = begin + start
-                where = f"hf:{self._files.origin.dataset}: file {name!r}, records from {place} on"
-                piece = table.slice(start, PIECE_ROWS)
-                yield {
-                    column: converted(
-                        self._columns[column], column_at(piece, self._paths[column]), where
-                    )
-                    for column in names
-                }
+        return self.chain([shard], offset, names)
+
+    def chain(
+        self, shards: Sequence[int], offset: int, names: Sequence[str], /
+    ) -> Iterator[Columns]:
+        """Yield those of several files, one after another, without the first `offset`."""
+        return self.select([Part(tuple(shards))], offset, names)
+
+    def select(
+        self, parts: Sequence[Part], offset: int, names: Sequence[str], /
+    ) -> Iterator[Columns]:
+        """Yield those that `parts` select, one after another, without the first `offset`."""
+        ahead: set[str] = set()
+        held: dict[int, Marks] = {}
+
+        def count(shard: int) -> int | None:
+            marks = held.pop(shard, None) or self._marks(self._names[shard])
+            if marks.records is None:
+                held[shard] = marks
+            return marks.records
+
+        try:
+            for span in spans(parts, offset, count):
+                marks = held.get(span.shard) or self._marks(self._names[span.shard])
+                yield from self._span(span, names, marks, ahead)
+        finally:
+            for name in ahead:
+                self._files.forget(name)
 
     def close(self) -> None:
         """End what is still on its way, and the threads that decode."""
@@ -129,30 +146,97 @@ class ParsedStream:
     def _first(self) -> pa.Table:
         """Return the first records that there are, and note their types."""
         for name in self._names:
-            for table in self._tables(name):
+            for _, table in self._tables(name, self._marks(name)):
                 if len(table):
                     return table
+        if not any(map(self._files.size, self._names)):
+            raise self._files.origin.damaged(self._names[0], "is empty")
         raise EmptyDatasetError(
             f"hf:{self._files.origin.dataset} holds no records in {self._names}"
         )
 
-    def _tables(self, name: str) -> Iterator[pa.Table]:
-        """Yield a file's records in the types of the stream; one that needs wider is begun anew."""
-        guess, given = self._begun(name), 0
+    def _span(
+        self, span: Span, names: Sequence[str], marks: Marks, ahead: set[str]
+    ) -> Iterator[Columns]:
+        """Yield the records of a span, once the file that follows it is asked for."""
+        name, asked = self._names[span.shard], False
+        for begin, table in self._tables(name, marks, _least(span.begin, span.end)):
+            end = begin + len(table)
+            stop = _least(end, span.end)
+            if not asked:
+                ahead.update(self._asked_ahead(span, end, marks))
+                asked = True
+            for place in range(max(begin, span.begin), stop, PIECE_ROWS):
+                piece = table.slice(place - begin, min(PIECE_ROWS, stop - place))
+                where = f"hf:{self._files.origin.dataset}: file {name!r}, records from {place} on"
+                yield {
+                    column: converted(
+                        self._columns[column], column_at(piece, self._paths[column]), where
+                    )
+                    for column in names
+                }
+            if span.end is not None and end >= span.end:
+                return
+
+    def _asked_ahead(self, span: Span, records: int, marks: Marks) -> list[str]:
+        """Ask for the beginning of the file that follows a span, and return its name.
+
+        Args:
+            span: The span.
+            records: How many records of its file were read.
+            marks: Those of its file.
+        """
+        follows = span.next
+        if span.end is not None:
+            found = marks.records
+            if found is None:
+                found = self._expected(span.shard, records, marks)
+            follows = span.next if found < span.end else span.other
+        if follows is None or follows == span.shard:
+            return []
+        self._files.ask_ahead(self._names[follows])
+        return [self._names[follows]]
+
+    def _expected(self, shard: int, records: int, marks: Marks) -> int:
+        """Return about how many records a file holds, judging by the first ones."""
+        mark = marks.before(records)
+        if mark is None:
+            return records
+        return mark.records * self._files.size(self._names[shard]) // mark.place.byte
+
+    def _marks(self, name: str) -> Marks:
+        """Return the marks of a file as it is read here."""
+        read = [kind_of(name), ".tsv" in name.lower(), dict(self._settings.options)]
+        return marks_of(json.dumps([self._files.key(name), *read], sort_keys=True, default=repr))
+
+    def _tables(self, name: str, marks: Marks, record: int = 0) -> Iterator[tuple[int, pa.Table]]:
+        """Yield a file's records in the types of the stream, and the number of each first one.
+
+        All from `record` on are among them. A file that needs wider types is begun anew, where it
+        was begun.
+        """
+        mark, guess = marks.before(record), self._begun()
+        given = mark.records if mark else 0
         while True:
-            row = 0
+            row = mark.records if mark else 0
+            guess.begin, guess.ended = mark.place if mark else None, None
+            ways = set(guess.ways)
             try:
                 for table in self._parsed(name, guess):
                     begin, row = row, row + len(table)
+                    marks.add(row, guess.ended)
                     if row > given:
-                        rest = table.slice(given - begin)
-                        yield self._conformed(name, rest, given, guess)
+                        rest, first = table.slice(given - begin), given
                         given = row
+                        yield first, self._conformed(name, rest, first, guess)
             except WiderTypesError as error:
                 if WHOLE in guess.ways:
                     what = str(error.__cause__ or "the types of columns change")
                     raise self._drift(name, given, what) from error
+                if guess.ways != ways:  # rows are told apart otherwise
+                    mark = None
                 continue
+            marks.records = row
             return
 
     def _parsed(self, name: str, guess: Guess) -> Iterator[pa.Table]:
@@ -160,7 +244,7 @@ class ParsedStream:
         parse = _batches if kind == "arrow" else FORMATS[kind]
         try:
             for table in parse(name, origin, self._settings, guess):
-                yield cast_to_features(table, self._settings.features)
+                yield self._cast(name, table)
         except GeneratorExit:  # at exit, where the names below may be gone already
             raise
         except (DataraxError, FileNotFoundError):
@@ -170,18 +254,23 @@ class ParsedStream:
         except (pa.ArrowException, OSError) as error:
             raise origin.damaged(name, f"is damaged: {error}") from error
 
-    def _begun(self, name: str) -> Guess:
+    def _cast(self, name: str, table: pa.Table) -> pa.Table:
+        try:
+            return cast_to_features(table, self._settings.features)
+        except pa.ArrowInvalid as error:
+            raise self._files.origin.unlike(name, str(error)) from error
+
+    def _begun(self) -> Guess:
         """Return the types with which a file is begun: those of the stream, as far as known."""
         if len(self._schema):
             guess = self._guess
-            return Guess(columns=dict(guess.columns), texts=set(guess.texts), ways=set(guess.ways))
-        columns = {}
-        if kind_of(name) == "json":
-            for column, feature in (self._settings.features or {}).items():
-                stored = storage_type(feature)
-                if stored is not None and class_names(feature) is None:
-                    columns[column] = stored
-        self._guess = Guess(columns=columns)
+            return Guess(
+                columns=dict(guess.columns),
+                texts=set(guess.texts),
+                ways=set(guess.ways),
+                marking=True,
+            )
+        self._guess = Guess(marking=True)
         return self._guess
 
     def _conformed(self, name: str, table: pa.Table, row: int, guess: Guess) -> pa.Table:
@@ -195,7 +284,7 @@ class ParsedStream:
         other = sorted(set(table.column_names) - set(stored))
         if other:
             raise self._drift(name, row, f"there is a column {other[0]!r}")
-        columns = []
+        columns, arrow = [], kind_of(name) == "arrow"
         for column, kind in stored.items():
             if column not in table.column_names:
                 columns.append(pa.chunked_array([pa.nulls(len(table), kind)]))
@@ -203,7 +292,7 @@ class ParsedStream:
             values = table.column(column)
             if values.type != kind and not pa.types.is_null(kind):
                 try:
-                    values = values.cast(kind)
+                    values = recast(values, kind) if arrow else values.cast(kind)
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                     what = f"{column!r} is {values.type} and no longer {kind} ({error})"
                     raise self._drift(name, row, what) from error
@@ -228,6 +317,10 @@ def _batches(name: str, origin: Origin, settings: Settings, guess: Guess) -> Ite
             for batch in batches:
                 batch.validate(full=True)
                 yield pa.Table.from_batches([batch])
+
+
+def _least(record: int, end: int | None) -> int:
+    return record if end is None else min(record, end)
 
 
 def _nulls(table: pa.Table, paths: Paths, column: str) -> int:

@@ -7,11 +7,12 @@ its beginning to its range.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from datarax.errors import UnknownSplitError
-from datarax.sources import Columns, Field, Identified, SplitTerm, StreamReader
+from datarax.sources import Columns, Field, SplitTerm
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,55 @@ class Part:
     """
 
     shards: tuple[int, ...]
+    begin: int = 0
+    end: int | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """Records `begin` to `end` of one shard, None for its end.
+
+    Where `begin` is beyond `end` or the shard, none are wanted, but that the shard be counted.
+
+    Attributes:
+        shard: Which shard.
+        begin: How many of its records are left out.
+        end: Where to leave it.
+        next: The shard that follows where this one has fewer records than `end`, None for none.
+        other: The shard that follows where it is left at its `end`.
+    """
+
+    shard: int
     begin: int
     end: int | None
-    count: int | None
+    next: int | None = None
+    other: int | None = None
+
+
+class SelectingStream(Protocol):
+    """A stream of the Hub's files that reads any selection of its records, and looks ahead in it.
+
+    `select(parts, offset, names)` yields the columns `names` of the records that `parts` select,
+    one part after another, without the first `offset` of them all.
+    """
+
+    @property
+    def fields(self) -> Mapping[str, Field]: ...
+
+    @property
+    def identity(self) -> Mapping[str, str]: ...
+
+    @property
+    def shards(self) -> Sequence[int | None]: ...
+
+    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]: ...
+
+    def select(
+        self, parts: Sequence[Part], offset: int, names: Sequence[str], /
+    ) -> Iterator[Columns]: ...
+
+    def close(self) -> None: ...
 
 
 class StreamParts:
@@ -39,7 +86,7 @@ class StreamParts:
         parts: What is selected, in order.
     """
 
-    def __init__(self, reader: StreamReader, parts: Sequence[Part]) -> None:
+    def __init__(self, reader: SelectingStream, parts: Sequence[Part]) -> None:
         self._reader = reader
         self._parts = tuple(parts)
 
@@ -49,7 +96,7 @@ class StreamParts:
 
     @property
     def identity(self) -> Mapping[str, str]:
-        return self._reader.identity if isinstance(self._reader, Identified) else {}
+        return self._reader.identity
 
     @property
     def shards(self) -> Sequence[int | None]:
@@ -57,30 +104,48 @@ class StreamParts:
 
     def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
         """Yield the columns `names` of a part's records from `offset` on."""
-        part = self._parts[shard]
-        skip = part.begin + offset
-        left = None if part.end is None else part.end - skip
-        counts = self._reader.shards
-        for number in part.shards:
-            count = counts[number]
-            if count is not None and skip >= count:
-                skip -= count
-                continue
-            begin = 0 if count is None else skip
-            skip -= begin
-            for piece in self._reader.stream(number, begin, names):
-                rows = _rows(piece)
-                dropped, skip = min(skip, rows), max(0, skip - rows)
-                stop = rows if left is None else min(rows, dropped + left)
-                if stop > dropped:
-                    yield {name: column[dropped:stop] for name, column in piece.items()}
-                if left is not None:
-                    left -= stop - dropped
-                    if left <= 0:
-                        return
+        return self.chain([shard], offset, names)
+
+    def chain(
+        self, shards: Sequence[int], offset: int, names: Sequence[str], /
+    ) -> Iterator[Columns]:
+        """Yield those of several parts, one after another, without the first `offset`."""
+        return self._reader.select([self._parts[shard] for shard in shards], offset, names)
 
     def close(self) -> None:
         self._reader.close()
+
+
+def spans(parts: Sequence[Part], offset: int, count: Callable[[int], int | None]) -> Iterator[Span]:
+    """Yield what is to be read of each shard for the records of `parts` from `offset` on.
+
+    Args:
+        parts: What is selected.
+        offset: How many records of the selection are left out.
+        count: Returns the records of a shard; None where that is not known before it was read to
+            the end of its span, and then it is asked again.
+    """
+    for number, part in enumerate(parts):
+        other = next((part.shards[0] for part in parts[number + 1 :] if part.shards), None)
+        first = 0
+        for shard, after in zip(part.shards, (*part.shards[1:], other), strict=True):
+            end = None if part.end is None else part.end - first
+            if end is not None and end <= 0:
+                break
+            begin, known = max(part.begin + offset - first, 0), count(shard)
+            if known is None:
+                yield Span(shard, begin, end, after, other)
+                known = count(shard)
+            elif begin < (known if end is None else min(known, end)):
+                cut = end is not None and end < known
+                yield Span(shard, begin, end if cut else None, other if cut else after, other)
+            if known is None:  # it was left at its end, and has as many records at least
+                assert part.end is not None
+                first = part.end
+                break
+            first += known
+        last = first if part.end is None else min(first, part.end)
+        offset -= min(offset, max(last - part.begin, 0))
 
 
 def parts_of(
@@ -101,14 +166,14 @@ def parts_of(
     """
     told = list(counts)
     if term.start is None and term.stop is None:
-        return [Part((number,), 0, None, told[number]) for number in numbers]
+        return [Part((number,), count=told[number]) for number in numbers]
     bounds = [bound for bound in (term.start, term.stop) if bound is not None]
     from_the_whole = any(bound.percent or bound.value < 0 for bound in bounds)
     found = [counts[number] if from_the_whole else told[number] for number in numbers]
     known = [count for count in found if count is not None]
     if len(known) == len(numbers):
         start, stop = term.range(sum(known))
-        return _cut(numbers, known, start, stop)
+        return cut(numbers, known, start, stop)
     if from_the_whole:
         raise UnknownSplitError(
             f"{what}: a stream does not know how many records {term.name!r} has, so its slice can "
@@ -120,7 +185,8 @@ def parts_of(
     return [Part(tuple(numbers), begin, end, 0 if end == begin else None)]
 
 
-def _cut(numbers: Sequence[int], counts: Sequence[int], start: int, stop: int) -> list[Part]:
+def cut(numbers: Sequence[int], counts: Sequence[int], start: int, stop: int) -> list[Part]:
+    """Return records `start` to `stop` of some shards, given how many each of them holds."""
     parts = []
     first = 0
     for number, count in zip(numbers, counts, strict=True):
@@ -129,7 +195,3 @@ def _cut(numbers: Sequence[int], counts: Sequence[int], start: int, stop: int) -
             parts.append(Part((number,), begin, end, end - begin))
         first += count
     return parts
-
-
-def _rows(columns: Columns) -> int:
-    return len(next(iter(columns.values())))

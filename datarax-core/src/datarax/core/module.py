@@ -10,16 +10,24 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from flax.errors import TraceContextError
 
 from datarax.core.config import DataraxModuleConfig
 from datarax.core.state import OptionalVariable, pack, restore
+from datarax.transfer import to_device
 
 
 class OperationCount(nnx.Variable[Any]):
     """A counter of operations: an int32 scalar, so that it can move under NNX transforms."""
+
+
+def _zero() -> jax.Array:
+    """Return a count of nothing: moved from the host, where `jnp.zeros` would compile a program."""
+    return to_device({"count": np.int32(0)})["count"]
 
 
 class HostCache(dict[Any, Any]):
@@ -66,8 +74,8 @@ class DataraxModule(nnx.Module):
         self.config = config
         self.rngs = rngs
         self.name = name
-        self.applied_count = OperationCount(jnp.zeros((), jnp.int32))
-        self.skipped_count = OperationCount(jnp.zeros((), jnp.int32))
+        self.applied_count = OperationCount(_zero())
+        self.skipped_count = OperationCount(_zero())
         self._computed_stats = OptionalVariable(None)
         self._stats_reset = OptionalVariable(None)
         self._cache = HostCache() if config.cacheable else None
@@ -87,8 +95,8 @@ class DataraxModule(nnx.Module):
 
     def reset_operation_stats(self) -> None:
         """Reset operation statistics to zero, with new JAX arrays."""
-        self.applied_count.set_value(jnp.zeros((), jnp.int32))
-        self.skipped_count.set_value(jnp.zeros((), jnp.int32))
+        self.applied_count.set_value(_zero())
+        self.skipped_count.set_value(_zero())
 
     def count_operation(self, *, applied: int = 0, skipped: int = 0) -> None:
         """Add to the operation statistics.

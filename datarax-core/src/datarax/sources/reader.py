@@ -97,8 +97,9 @@ class StreamReader(Protocol):
 class ChainReader(Protocol):
     """A stream reader that reads several shards as one, and so looks ahead from each to the next.
 
-    `chain(shards, offset, names)` yields what `stream` yields for each of `shards` in turn, from
-    `offset` on in the first.
+    `chain(shards, offset, names)` yields what `stream` yields for each of `shards` in turn, without
+    the first `offset` records. They may be more than the first shard holds, where it does not say
+    how many those are.
     """
 
     def chain(

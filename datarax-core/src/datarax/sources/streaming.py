@@ -120,11 +120,11 @@ def _from(
         if count is not None and skip >= count:
             skip -= count
             continue
+        if isinstance(reader, ChainReader):
+            yield from reader.chain(shards[place:], skip, names)
+            return
         begin = skip if count is not None else 0
         skip -= begin
-        if not skip and isinstance(reader, ChainReader):
-            yield from reader.chain(shards[place:], begin, names)
-            return
         for piece in reader.stream(shard, begin, names):
             rows = _rows(piece)
             if skip >= rows:

@@ -17,6 +17,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from datarax.errors import NotSupportedError
+from datarax_hf.formats.guess import Place
 from datarax_hf.formats.shard import check_head
 from datarax_hf.remedy import Origin
 
@@ -48,6 +49,8 @@ class Characters:
         ended: Whether to end the last line where the file does not.
         counting: A character to count in `counted` while the text is read.
         advance: Is told the bytes of the file that were read, as they are.
+        begin: Where to begin; a place that `place` returned for this file.
+        empty: Whether the file may be empty.
 
     Raises:
         CorruptDataError: If it is empty or a pointer; while it is read, if it is damaged.
@@ -64,10 +67,15 @@ class Characters:
         ended: bool = True,
         counting: str = "",
         advance: Callable[[int], None] | None = None,
+        begin: Place | None = None,
+        empty: bool = False,
     ) -> None:
         self.name = name
         self.origin = origin
-        self._size = check_head(name, origin)
+        self.ended: Place | None = None
+        self._begin = begin or Place(0, 1)
+        self._mark = 0
+        self._size = 0 if begin else check_head(name, origin, empty=empty)
         try:
             self._plain = codecs.lookup(encoding).name == "utf-8"
             codecs.lookup_error(errors)
@@ -75,10 +83,16 @@ class Characters:
             raise NotSupportedError(f"hf:{origin.dataset}: {error}") from error
         self._stored = origin.open(name)
         try:
-            self._file: Any = _opened(self._stored, name, origin)
+            if begin is None:
+                self._file: Any = _opened(self._stored, name, origin)
+            else:
+                self._file = self._stored
+                self._size = self._stored.seek(0, 2)
+                self._stored.seek(begin.byte)
         except BaseException:
             self._stored.close()
             raise
+        self._as_stored = self._plain and errors == "strict" and self._file is self._stored
         self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         self._newline = ended
@@ -117,8 +131,11 @@ class Characters:
         return text
 
     def blocks(self, size: int = BLOCK) -> Iterator[tuple[bytes, int]]:
-        """Yield pieces of whole lines, and the number of the first line of each, from 1."""
-        rest, line = b"", 1
+        """Yield pieces of whole lines, and the number of the first line of each, from 1.
+
+        Meanwhile `ended` is the place where the piece ends, if that can be told.
+        """
+        rest, line, taken = b"", self._begin.line, 0
         while text := self.read(size):
             end = text.rfind(b"\n") + 1
             if not end:
@@ -129,11 +146,24 @@ class Characters:
                     )
                 continue
             block = rest + text[:end]
-            yield block, line
-            line += block.count(b"\n")
+            begun, line, taken = line, line + block.count(b"\n"), taken + len(block)
+            self.ended = self.place(taken, line)
+            yield block, begun
             rest = text[end:]
         if rest:
+            self.ended = None
             yield rest, line
+
+    def place(self, taken: int, line: int) -> Place | None:
+        """Return the place after the first `taken` bytes of text, where the text is as stored.
+
+        Args:
+            taken: Bytes of text, all of which were read.
+            line: The number of the line that begins there.
+        """
+        if not self._as_stored:
+            return None
+        return Place(min(self._begin.byte + self._mark + taken, self._size), line)
 
     def _piece(self, size: int) -> bytes:
         while not self._ended:
@@ -164,14 +194,14 @@ class Characters:
 
     def _text(self, raw: bytes) -> bytes:
         pending = self._decoder.getstate()[0]
-        first = not self._taken
+        first = not self._taken and not self._begin.byte
         if self._plain and not pending and raw.isascii() and raw:
             self._taken += len(raw)
             return raw
         try:
             text = self._decoder.decode(raw, final=not raw)
         except UnicodeDecodeError as error:
-            place = self._taken - len(pending) + error.start
+            place = self._begin.byte + self._taken - len(pending) + error.start
             raise self.origin.damaged(
                 self.name,
                 f"is not {self._encoding} at byte {place:,} of its text "
@@ -179,8 +209,8 @@ class Characters:
                 "may name another 'encoding'",
             ) from error
         self._taken += len(raw)
-        if first:
-            text = text.removeprefix("\ufeff")
+        if first and text.startswith("\ufeff"):
+            text, self._mark = text[1:], len(codecs.BOM_UTF8)
         return text.encode("utf-8", "replace")
 
 

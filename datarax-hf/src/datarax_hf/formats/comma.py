@@ -21,7 +21,8 @@ import pyarrow.csv
 
 from datarax.errors import NotSupportedError
 from datarax_hf.formats.characters import BLOCK, Characters
-from datarax_hf.formats.guess import Guess, class_names, storage_type
+from datarax_hf.formats.guess import Guess, Place, class_names, storage_type
+from datarax_hf.formats.rows import whole_rows
 from datarax_hf.formats.settings import Settings
 from datarax_hf.remedy import Origin
 
@@ -77,7 +78,7 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         WiderTypesError: If it does not fit `guess`, which is wider now: it is to be read again.
     """
     text = _Text(name, origin, _form(name, origin, settings), guess)
-    names = text.names()
+    names = list(guess.begin.names) if guess.begin else text.names()
     wanted = _wanted(settings, names)
     if WHOLE in guess.ways and _TYPED not in guess.ways:
         guess.columns.update({**text.types(names), **wanted})
@@ -157,7 +158,11 @@ class _Text:
         """
         with self._file() as file:
             try:
-                yield from self._reader(file, types, **self._layout(names))
+                for piece, size, layout, ended in self._pieces(file, names):
+                    reader = self._reader(piece, types, size, **layout)
+                    self._guess.ended = ended
+                    # Where it ends is said of all records of a piece, so they come at once.
+                    yield from reader if ended is None else _at_once(reader)
             except pa.ArrowInvalid as error:
                 raise self._told(error, names, fixed) from error
             self.quotes = file.counted
@@ -188,6 +193,37 @@ class _Text:
                         "and is never closed",
                     ) from error
 
+    def _pieces(
+        self, file: Any, names: list[str]
+    ) -> Iterator[tuple[Any, int, dict[str, Any], Place | None]]:
+        """Yield the file, or pieces of whole rows of it where their ends are to be told.
+
+        From the first block on of which it cannot be said where its last row ends, it is one piece.
+        With each go the bytes that are parsed at a time, its layout, and the place where it ends.
+        """
+        form, begin = self._form, self._guess.begin
+        size = self._block()
+        later: dict[str, Any] = {"column_names": names}
+        layout = later if begin else self._layout(names)
+        cut = self._guess.marking and not (form.escape or form.skip)
+        if not cut or isinstance(file, _Padded) or file.place(0, 1) is None:
+            yield file, size, layout, None
+            return
+        line, taken, rest = begin.line if begin else 1, 0, b""
+        while text := file.read(BLOCK):
+            text = rest + text
+            end = whole_rows(text, form.separator, form.quote, double=form.double)
+            if not end:
+                yield _Begun(text, file), size, layout, None
+                return
+            line, taken = line + text.count(b"\n", 0, end), taken + end
+            place = file.place(taken, line)
+            ended = place and Place(place.byte, place.line, tuple(names))
+            yield pa.BufferReader(text[:end]), end + 1, layout, ended
+            layout, rest = later, text[end:]
+        if rest:
+            yield pa.BufferReader(rest), len(rest) + 1, layout, None
+
     def _layout(self, names: list[str]) -> dict[str, Any]:
         form = self._form
         return {
@@ -201,17 +237,22 @@ class _Text:
     ) -> pa.Schema:
         with self._file() as file:
             try:
-                return self._reader(file, types, **options).schema
+                return self._reader(file, types, self._block(), **options).schema
             except pa.ArrowInvalid as error:
                 raise self._told(error, options.get("column_names", []), set(types)) from error
 
-    def _reader(self, file: Any, types: Mapping[str, pa.DataType], **options: Any) -> Any:
+    def _block(self) -> int:
+        return LARGEST_ROW if _LARGE in self._guess.ways else BLOCK
+
+    def _reader(
+        self, file: Any, types: Mapping[str, pa.DataType], size: int, **options: Any
+    ) -> Any:
         form = self._form
         return pyarrow.csv.open_csv(
             file,
             read_options=pyarrow.csv.ReadOptions(
                 use_threads=False,
-                block_size=LARGEST_ROW if _LARGE in self._guess.ways else BLOCK,
+                block_size=size,
                 **options,
             ),
             parse_options=pyarrow.csv.ParseOptions(
@@ -233,10 +274,10 @@ class _Text:
         )
 
     def _file(self) -> Any:
-        file = self._plain_file()
+        file = self._plain_file(self._guess.begin)
         return _Padded(file, self._dialect()) if _PADDED in self._guess.ways else file
 
-    def _plain_file(self) -> Characters:
+    def _plain_file(self, begin: Place | None = None) -> Characters:
         form = self._form
         return Characters(
             self._name,
@@ -245,6 +286,7 @@ class _Text:
             errors=form.errors,
             counting=form.quote or "",
             advance=self._guess.advance,
+            begin=begin,
         )
 
     def _dialect(self) -> dict[str, Any]:
@@ -279,6 +321,26 @@ class _Text:
         elif "Empty CSV" in text:
             text = "it holds no line of names"
         return self._origin.damaged(self._name, f"is no CSV that can be read: {text}")
+
+
+class _Begun:
+    """A file of which some text was read, with that text."""
+
+    def __init__(self, text: bytes, file: Characters) -> None:
+        self._text = text
+        self._file = file
+        self.closed = False
+
+    def readable(self) -> bool:
+        """Return True: it is a file to read."""
+        return True
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes of text, or none at the end."""
+        if not self._text:
+            return self._file.read(size)
+        text, self._text = self._text[:size], self._text[size:]
+        return text
 
 
 class _Padded:
@@ -436,6 +498,11 @@ def _is_inexact(batch: pa.RecordBatch, wanted: dict[str, pa.DataType]) -> bool:
         and (np.abs(np.frombuffer(values.buffers()[1], np.float64)) >= _INTEGERS).any()
         for column, values in zip(batch.schema, batch.columns, strict=True)
     )
+
+
+def _at_once(reader: Any) -> list[pa.RecordBatch]:
+    batches: list[pa.RecordBatch] = reader.read_all().combine_chunks().to_batches()
+    return batches
 
 
 def _lines(file: Characters) -> Iterator[str]:

@@ -24,6 +24,7 @@ class Settings:
         derived: Where parsed files are kept; None is a folder that goes with the process.
         texts: The columns of JSON files that are kept as JSON text, whatever they look like.
         flatten: Whether the parts of structs are columns of their own.
+        held: Whether the metadata of an image folder is held in memory, and kept nowhere.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Settings:
     derived: Derived | None = None
     texts: frozenset[str] = frozenset()
     flatten: bool = False
+    held: bool = False
 
     def given(
         self, known: Mapping[str, Any], declined: Collection[str], what: str

@@ -41,12 +41,16 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         errors=options["encoding_errors"] or "strict",
         ended=False,
         advance=guess.advance,
+        begin=guess.begin,
+        empty=True,
     ) as file:
-        if options["sample_by"] == "line":
+        by_line = options["sample_by"] == "line"
+        if by_line:
             samples = _lines(file, keep=bool(options["keep_linebreaks"]))
         else:
             samples = _wholes(file, paragraphs=options["sample_by"] == "paragraph")
         for values in samples:
+            guess.ended = file.ended if by_line else None
             yield pa.Table.from_arrays([values], names=[column])
 
 
@@ -78,7 +82,7 @@ def _wholes(file: Characters, *, paragraphs: bool) -> Iterator[pa.Array]:
             raise file.origin.damaged(
                 file.name, f"has a record of more than {LARGEST_LINE:,} characters"
             )
-    if rest:
+    if rest or not paragraphs:  # a file without text is a document too
         yield pa.array([rest], pa.string())
 
 
