@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from datarax.errors import UnknownConfigError, UnknownSplitError, listing
 from datarax.sources import SplitTerm, choose_split, parse_split
@@ -31,6 +32,9 @@ from datarax_hf.layout import (
     leads_out,
 )
 from datarax_hf.remedy import Origin, how_to_fetch
+
+ALL = "all"
+"""The split expression that means every split, unless one bears that name."""
 
 FILES_SHOWN = 5
 """Files that are named where none is read."""
@@ -285,6 +289,8 @@ def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False
                 f"{contents.unread(chosen, split=term.name)}; its other splits are "
                 f"{listing(splits)}"
             )
+    if config.split is not None and config.split.strip() == ALL and ALL not in splits:
+        _check_all(contents, chosen, splits, config)
     several = len(contents.layout.configs) > 1
     named = f"{uri} (config {chosen!r})" if several else uri
     try:
@@ -293,7 +299,7 @@ def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False
         else:
             terms = choose_split(config.split, tuple(splits), dataset=named)
     except UnknownSplitError as error:
-        if snapshot.complete or contents.card.configs or contents.card.records(chosen):
+        if _knows_splits(contents, chosen):
             raise
         raise SplitNotCachedError(
             f"{error} The cache holds neither a card nor a listing of this revision, so there may "
@@ -307,11 +313,37 @@ def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False
     return Plan(contents, chosen, terms, files, contents.notes, settings)
 
 
+def _knows_splits(contents: Contents, config: str) -> bool:
+    """Return whether the splits of a configuration are known, not only those on this machine."""
+    card = contents.card
+    return bool(contents.snapshot.complete or card.configs or card.records(config))
+
+
+def _check_all(
+    contents: Contents, chosen: str, splits: Mapping[str, Any], config: HFSourceConfig
+) -> None:
+    """Raise where some of the splits that `all` means cannot be read, or may not be known."""
+    uri = f"hf:{contents.snapshot.dataset}"
+    for name in contents.layout.configs[chosen]:
+        if name not in splits:
+            raise UnknownSplitError(
+                f"{uri}: split='all', and its split {name!r} has "
+                f"{contents.unread(chosen, split=name)}; name those to read, of {listing(splits)}"
+            )
+    if not _knows_splits(contents, chosen):
+        raise SplitNotCachedError(
+            f"{uri}: split='all', and the cache holds neither a card nor a listing of this "
+            f"revision, so there may be splits that it lacks; "
+            f"{how_to_fetch(contents.snapshot, config)}"
+        )
+
+
 def _written(term: SplitTerm) -> str:
     if term.start is None and term.stop is None:
         return term.name
+    rounding = "" if term.rounding == "closest" else f"({term.rounding})"
     ends = (
         "" if end is None else f"{end.value}{'%' if end.percent else ''}"
         for end in (term.start, term.stop)
     )
-    return f"{term.name}[{':'.join(ends)}]"
+    return f"{term.name}[{':'.join(ends)}]{rounding}"
