@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datarax.errors import DataraxError
-from datarax.sources import Columns, Field
+from datarax.sources import Columns
 from datarax_hf.features import Features, read_features
 from datarax_hf.formats.fitted import (
     Stored,
@@ -28,6 +28,7 @@ from datarax_hf.formats.fitted import (
     misfit,
 )
 from datarax_hf.images import ImageDecoder
+from datarax_hf.stream_base import HubStream
 from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import Opening, StreamFiles
 from datarax_hf.stream_footers import Footer, Footers
@@ -42,7 +43,7 @@ AHEAD_BYTES = 64 * 2**20
 """No further run is asked for while this much is on its way; one always is."""
 
 
-class ParquetStream:
+class ParquetStream(HubStream):
     """Records of parquet files, a shard each, forward only.
 
     Safe to read from several threads; picklable: connections are made anew.
@@ -72,8 +73,7 @@ class ParquetStream:
         identity: Mapping[str, str],
     ) -> None:
         self._names = tuple(names)
-        self._files = files
-        self._identity = dict(identity)
+        super().__init__(files, identity)
         self._footers = Footers(self._names, files)
         self._first = self._stored(0)
         self._declared = features
@@ -93,27 +93,8 @@ class ParquetStream:
         )
 
     @property
-    def fields(self) -> Mapping[str, Field]:
-        return {name: column.field for name, column in self._columns.items()}
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        """The commit as "revision", the "config" and the "split"."""
-        return self._identity
-
-    @property
     def shards(self) -> Sequence[int | None]:
         return self._footers
-
-    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
-        """Yield the columns `names` of a file's records from `offset` on."""
-        return self.chain([shard], offset, names)
-
-    def chain(
-        self, shards: Sequence[int], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]:
-        """Yield those of several files, one after another, without the first `offset`."""
-        return self.select([Part(tuple(shards))], offset, names)
 
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
@@ -124,12 +105,6 @@ class ParquetStream:
                 with closing(opening):
                     for piece in run.pieces:
                         yield from self._piece(run.shard, opening, piece, names)
-
-    def close(self) -> None:
-        """End what is still on its way, and the threads that decode."""
-        self._files.close()
-        for column in self._columns.values():
-            column.close()
 
     def _runs(self, parts: Sequence[Part], offset: int, names: Sequence[str]) -> Iterator[_Run]:
         """Yield the row groups that hold records of a selection, small ones together."""
