@@ -9,6 +9,8 @@ import pytest
 
 from datarax.errors import CacheMissError, InvalidURIError, UnknownSplitError
 from datarax_hf import HFSourceConfig
+from datarax_hf.cache import hub_cache
+from datarax_hf.plugin import plugin
 
 SHA, OTHER = "a" * 40, "ab" + "c" * 38
 CARD = """---
@@ -49,6 +51,19 @@ def test_the_cache_folder_is_chosen_when_the_call_is_made(
         monkeypatch.delenv("HF_HOME")
         monkeypatch.setenv(variable, str(tmp_path / "other"))
     assert len(offline("a/b", **options)) == 3
+
+
+def test_what_is_derived_lies_beside_a_cache_that_is_named_by_a_folder_in_it(
+    tmp_path, cache, monkeypatch
+):
+    """As `datarax fetch` says to name it: nothing is put into the folder that was carried."""
+    (tmp_path / "there" / "datasets--a--b").mkdir(parents=True)
+    monkeypatch.delenv("DATARAX_CACHE", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "there" / "datasets--a--b" / ".."))
+    assert hub_cache(None) == tmp_path / "there"
+    folders = plugin.caches()
+    assert folders["downloads"] == str(tmp_path / "there")
+    assert folders["derived"].startswith(str(tmp_path / "datarax"))
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,9 @@ def hub_cache(cache_dir: StrPath | None) -> Path:
         or os.environ.get("HUGGINGFACE_HUB_CACHE")
         or str(hub_home() / "hub")
     )
-    return Path(os.path.expandvars(chosen)).expanduser().absolute()
+    path = Path(os.path.expandvars(chosen)).expanduser().absolute()
+    # Beside `folder/..` is beside what that leads to, and not within the folder.
+    return Path(os.path.realpath(path)) if ".." in path.parts else path
 
 
 def hub_home() -> Path:

@@ -28,7 +28,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, by 
     hf_raise_for_status,
 )
 
-from datarax.errors import DataraxError, UnknownDatasetError, nearest
+from datarax.errors import DataraxError, UnknownDatasetError
 from datarax_hf import __version__
 from datarax_hf.cache import (
     Snapshot,
@@ -46,7 +46,7 @@ from datarax_hf.cache import (
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.download import Server, download
 from datarax_hf.errors import HubAccessError, HubConnectionError
-from datarax_hf.names import CANONICAL, is_dataset_name
+from datarax_hf.names import is_dataset_name, near_name
 from datarax_hf.retry import HTTP_ERROR, Patience, asked_too_long, persist, told
 from datarax_hf.tokens import find_token, hidden, shows_token
 
@@ -236,7 +236,7 @@ class Hub:
             case RepositoryNotFoundError():
                 return UnknownDatasetError(
                     f"{hub} has no dataset {name!r}, or it is private and {self._token.origin} may "
-                    f"not see it ('hf auth login', or token=).{nearest(name, _known(name))}"
+                    f"not see it ('hf auth login', or token=).{near_name(name)}"
                 )
             case RevisionNotFoundError():
                 return UnknownDatasetError(
@@ -281,10 +281,6 @@ def _tree_entry(entry: dict[str, Any]) -> TreeEntry:
     return TreeEntry(
         int(entry["size"]), str(entry["oid"]), large.get("oid"), entry.get("xetHash") or None
     )
-
-
-def _known(name: str) -> tuple[str, ...]:
-    return tuple(CANONICAL.values()) if "/" in name else tuple(CANONICAL)
 
 
 def _said(error: Any) -> str:

@@ -94,7 +94,12 @@ def _of_plan(info: DatasetInfo, plan: Plan, config: HFSourceConfig) -> DatasetIn
         bytes=sum(known) * records if whole and records is not None else None,
         local=here,
         files={name: snapshot.has(name) for names in files.values() for name in names},
-        notes=(*info.notes, *odd, *contents.card.miscounts(plan.config, counted)),
+        notes=(
+            *info.notes,
+            *contents.unmatched(plan.config),
+            *odd,
+            *contents.card.miscounts(plan.config, counted),
+        ),
     )
 
 

@@ -250,9 +250,10 @@ def _listed(hub: Hub, config: HFSourceConfig) -> Contents:
 
 def _nothing(contents: Contents, config: HFSourceConfig) -> str:
     """Return that a revision holds nothing that is read, as a clause."""
+    script = contents.script
     return (
-        f"hf:{config.name} holds, at revision {contents.snapshot.revision!r}, {contents.unread()}; "
-        "loading scripts are never run"
+        f"hf:{config.name} holds, at revision {contents.snapshot.revision!r}, {contents.unread()}"
+        f"{'' if script is None else f'; its loading script {script!r} is not run'}"
     )
 
 

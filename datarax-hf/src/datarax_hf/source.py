@@ -81,7 +81,8 @@ def _notes(plan: Plan, reader: Any) -> list[str]:
     files = {} if reader is None else plan.files
     counted = {split: records_of(reader, names) for split, names in files.items()}
     miscounts = contents.card.miscounts(plan.config, counted)
-    return [*contents.snapshot.notes, *contents.card.notes, *odd, *miscounts]
+    unmatched = contents.unmatched(plan.config, plan.files)
+    return [*contents.snapshot.notes, *contents.card.notes, *unmatched, *odd, *miscounts]
 
 
 def _by_card(plan: Plan, reader: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datarax.errors import NotSupportedError
 from datarax.sources import IndexedStream, StreamReader
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.features import MalformedFeaturesError
 from datarax_hf.formats.kinds import kind_of
 from datarax_hf.images import ImageDecoder
 from datarax_hf.plan import Plan
@@ -46,6 +47,9 @@ def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
     files = _files(plan, config)
     try:
         return _selected(_opened(plan, config, files), plan)
+    except MalformedFeaturesError as error:
+        files.close()
+        raise files.damaged(error.file, error.what) from error.__cause__
     except BaseException:
         files.close()
         raise
