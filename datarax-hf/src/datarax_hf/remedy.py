@@ -40,6 +40,14 @@ class Origin:
             f"{_fetch_again(self.dataset, self.commit, name)}"
         )
 
+    def unlike(self, name: str, what: str) -> CorruptDataError:
+        """Return the error for a file that is not what the features of the card say."""
+        return CorruptDataError(
+            f"hf:{self.dataset}: the file {name!r} does not hold what the card's features say: "
+            f"{what}; the card's type does not fit: correct it, or leave the features out, in the "
+            "README.md of a copy of the dataset"
+        )
+
 
 def what_is_wrong(path: Path, listed: int) -> str:
     """Return words for a file of which the Hub lists `listed` bytes and which has others."""

@@ -243,7 +243,7 @@ class ParsedStream:
         parse = _batches if kind == "arrow" else FORMATS[kind]
         try:
             for table in parse(name, origin, self._settings, guess):
-                yield cast_to_features(table, self._settings.features)
+                yield self._cast(name, table)
         except GeneratorExit:  # at exit, where the names below may be gone already
             raise
         except (DataraxError, FileNotFoundError):
@@ -252,6 +252,12 @@ class ParsedStream:
             raise origin.damaged(name, f"cannot be read: {error}") from error
         except (pa.ArrowException, OSError) as error:
             raise origin.damaged(name, f"is damaged: {error}") from error
+
+    def _cast(self, name: str, table: pa.Table) -> pa.Table:
+        try:
+            return cast_to_features(table, self._settings.features)
+        except pa.ArrowInvalid as error:
+            raise self._files.origin.unlike(name, str(error)) from error
 
     def _begun(self, name: str) -> Guess:
         """Return the types with which a file is begun: those of the stream, as far as known."""

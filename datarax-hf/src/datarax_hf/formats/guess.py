@@ -16,6 +16,7 @@ from datarax_hf.features import Features
 _NUMBERS = ("int64", "double")
 _TIMES = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
 _PARTS = re.compile(r"(time32|time64|duration)\[(s|ms|us|ns)\]")
+_DECIMAL = re.compile(r"decimal(128|256)\(([0-9]+), *(-?[0-9]+)\)")
 _SPELLED = {"float16": pa.float16(), "float32": pa.float32(), "float64": pa.float64()}
 
 
@@ -211,10 +212,13 @@ def _numbered(column: pa.ChunkedArray, names: list[str]) -> pa.ChunkedArray:
 
 def _value_type(name: str) -> pa.DataType | None:
     times, parts = _TIMES.fullmatch(name), _PARTS.fullmatch(name)
+    decimal = _DECIMAL.fullmatch(name)
     if times is not None:
         return pa.timestamp(times[1], tz=times[2])
     if parts is not None:
         return getattr(pa, parts[1])(parts[2])
+    if decimal is not None:
+        return getattr(pa, f"decimal{decimal[1]}")(int(decimal[2]), int(decimal[3]))
     if name in _SPELLED:
         return _SPELLED[name]
     if name == "large_string":

@@ -39,9 +39,7 @@ class HeldShard(Shard):
         try:
             self._table = _parsed(name, origin, settings, kind, guess)
         except pa.ArrowInvalid as error:
-            raise origin.damaged(
-                name, f"does not hold what the card's features say: {error}"
-            ) from error
+            raise origin.unlike(name, str(error)) from error
         self.schema = self._table.schema.remove_metadata()
         self.rows = (len(self._table),)
         if guess.texts and not settings.features:

@@ -270,7 +270,7 @@ def _within(folder: str, names: Sequence[str | None]) -> list[str | None]:
 
 
 def _of_metadata(settings: Settings) -> Settings:
-    return Settings(features=settings.features, derived=settings.derived)
+    return Settings(features=settings.features, derived=settings.derived, described=True)
 
 
 def _flat(paths: Any) -> list[str]:

@@ -26,7 +26,7 @@ from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
 
-VERSION = 1
+VERSION = 2
 """Of what is kept: raised where a file would be parsed into something else than before."""
 
 _TEXTS = b"datarax.json"
@@ -161,9 +161,7 @@ class ParsedShard(Shard):
         try:
             return cast_to_features(table, self._settings.features)
         except pa.ArrowInvalid as error:
-            raise self.origin.damaged(
-                self.name, f"does not hold what the card's features say: {error}"
-            ) from error
+            raise self.origin.unlike(self.name, str(error)) from error
 
 
 def _writer(path: Path, schema: pa.Schema, guess: Guess) -> Any:
