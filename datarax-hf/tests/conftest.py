@@ -34,8 +34,12 @@ def cache(tmp_path, monkeypatch):
         "HF_HUB_CACHE",
         "HUGGINGFACE_HUB_CACHE",
         "HF_HUB_OFFLINE",
+        "HF_DATASETS_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
         "DATARAX_OFFLINE",
         "HF_TOKEN",
+        "HF_TOKEN_PATH",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN",
         "HUGGING_FACE_HUB_TOKEN",
         "HF_ENDPOINT",
     ):
@@ -62,6 +66,14 @@ def hub(cache, monkeypatch):
     (home / "agents.json").write_text('{"harnesses": []}')
     yield server
     server.close()
+
+
+@pytest.fixture
+def xet(hub):
+    """Xet storage on the loopback interface, where the Hub's parquet files are stored too."""
+    hub.xet = _beside("loopback_xet").LoopbackXet()
+    yield hub.xet
+    hub.xet.close()
 
 
 @pytest.fixture

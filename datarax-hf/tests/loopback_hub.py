@@ -55,7 +55,8 @@ class LoopbackHub:
 
     `ranges` holds (path, Range header) of each file that was asked for, and `tokens` the
     Authorization headers; parquet files are large ones, which `elsewhere` makes come from a host
-    of another name, as a content network's. Without `resumes`, ranges are not heeded.
+    of another name, as a content network's. Without `resumes`, ranges are not heeded. With `xet`, a
+    `LoopbackXet`, they are listed as stored there, and the Hub sends them to those who ask it.
     """
 
     def __init__(self):
@@ -70,7 +71,7 @@ class LoopbackHub:
         self.at_once = self.most_at_once = 0
         self.elsewhere = False
         self.resumes = True
-        self.xet = False
+        self.xet = None
         self.page = 1000
         self.lock = threading.Lock()
         hub = self
@@ -204,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, rest):
         dataset, verb, argument = rest, None, None
-        for word in ("revision", "tree", "commits", "paths-info"):
+        for word in ("revision", "tree", "commits", "paths-info", "xet-read-token"):
             if f"/{word}/" in rest:
                 dataset, argument = rest.split(f"/{word}/", 1)
                 verb = word
@@ -218,6 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
         if commit is None:
             return None
         files = repo.commits[commit]
+        if verb == "xet-read-token":
+            return self._xet_token()
         if verb == "commits":
             return self._commits(repo)
         if verb == "tree":
@@ -246,6 +249,17 @@ class _Handler(BaseHTTPRequestHandler):
         }
         return self._send(200, json.dumps(info).encode())
 
+    def _xet_token(self):
+        if self.hub.xet is None:
+            return self._refuse(404, "EntryNotFound", "no such page")
+        said = self.hub.xet.connection()
+        headers = {
+            "X-Xet-Cas-Url": said["casUrl"],
+            "X-Xet-Access-Token": said["accessToken"],
+            "X-Xet-Token-Expiration": str(said["exp"]),
+        }
+        return self._send(200, json.dumps(said).encode(), **headers)
+
     def _commits(self, repo):
         said = {"authors": [], "date": "2026-01-01T00:00:00.000Z", "title": "", "message": ""}
         return self._send(200, json.dumps([{"id": id, **said} for id in repo.commits]).encode())
@@ -263,8 +277,8 @@ class _Handler(BaseHTTPRequestHandler):
             entry = {"type": "file", "path": name, "size": len(data), "oid": _oid(data)}
             if _is_large(name):
                 entry["lfs"] = {"oid": _etag(name, data), "size": len(data), "pointerSize": 130}
-                if self.hub.xet:
-                    entry["xetHash"] = "0" * 64
+                if self.hub.xet is not None:
+                    entry["xetHash"] = self.hub.xet.store(data)
             if "oid" in said:
                 entry.update(said, lfs=None)
             listing.append(entry)

@@ -121,7 +121,10 @@ def test_what_a_later_piece_holds_counts_too(read, monkeypatch):
     ("options", "values"),
     [
         ({"na_values": {"y": "-"}}, [("-", None), ("NA-", 5), (None, 999), ("999", None)]),
-        ({"na_values": {1: ["-", 5]}}, [("-", None), ("NA-", None), (None, 999), ("999", None)]),
+        (
+            {"na_values": {1: ["-", 5], "other": "z"}},
+            [("-", None), ("NA-", None), (None, 999), ("999", None)],
+        ),
         ({"na_values": ["-", 999]}, [(None, None), ("NA-", 5), (None, None), (None, None)]),
         (
             {"na_values": {"y": "-"}, "keep_default_na": False},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import os
 import resource
 import shutil
@@ -300,14 +299,6 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(hub, loads, monkeypatch):
         host.partition(":")[0]: token for path, host, token in hub.tokens if "agent" not in path
     }
     assert sent == {"127.0.0.1": "Bearer hf_secret", "localhost": None}
-
-
-def test_a_file_that_xet_cannot_fetch_comes_from_the_hub(hub, loads, caplog):
-    """Behind a mirror that knows no Xet storage, plain HTTP does."""
-    caplog.set_level(logging.INFO, "datarax_hf")
-    hub.xet = True
-    loads()
-    assert any("by HTTP, not Xet" in text for text in caplog.messages)
 
 
 def test_a_full_disk_is_said_before_anything_is_downloaded(hub, loads, cache, monkeypatch):

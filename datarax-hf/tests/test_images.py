@@ -202,5 +202,5 @@ def test_inspect_tells_the_sizes_that_images_are_stored_in(cache, make):
     make.snapshot(cache, "a/b", {"train.parquet": data})
     for options in ({}, {"image_mode": "L", "image_size": (2, 2)}):
         info = datarax.inspect("hf:a/b", local_files_only=True, **options)
-        said = "the first 3 images are of 5x3 to 6x4 pixels, L or RGB"
+        said = "the images are stored in 5x3 to 6x4 pixels, L or RGB"
         assert info.fields["image"].description == said

@@ -179,7 +179,10 @@ class Batches:
         self._token = cursor.begin()
         if self._stop_epoch is None:
             self._stop_epoch = cursor.epoch + self._epochs
-        many = 1 if self._sharding is not None else piece_batches(self._spec, self._size)
+        many = 1
+        if self._sharding is None:
+            on_device = not self._source._stages_in_background()
+            many = piece_batches(self._spec, self._size, on_device=on_device)
         plan = BatchPlan(self._source, self._size, self._remainder, self._sharding, many, {})
         pieces = plan.pieces(cursor.epoch, cursor.offset, self._stop_epoch)
         if not self._prefetch:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MASK = "valid_mask"
 PIECE_BYTES = 8 * 2**20
 PIECE_BATCHES = 32
+GATHERED_AT_ONCE = 8
+"""Batches that one program gathers on the device: it runs no slower than one for 32, which takes
+twice as long to compile."""
 
 _EXIT_SECONDS = 5.0
 _running: dict[threading.Thread, threading.Event] = {}
@@ -217,10 +220,11 @@ def ahead(pieces: Iterator[Piece], count: int) -> Iterator[Piece]:
         yield held.popleft()
 
 
-def piece_batches(spec: Any, size: int) -> int:
+def piece_batches(spec: Any, size: int, *, on_device: bool = False) -> int:
     """Return how many batches of `size` elements of `spec` make a piece."""
     element = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(spec))
-    most = max(1, min(PIECE_BATCHES, PIECE_BYTES // max(1, int(element) * size)))
+    most = GATHERED_AT_ONCE if on_device else PIECE_BATCHES
+    most = max(1, min(most, PIECE_BYTES // max(1, int(element) * size)))
     return most - most % CUT_AT_ONCE if most > CUT_AT_ONCE else most
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib.util
 import os
 import queue
 import shutil
@@ -21,11 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from huggingface_hub import constants, get_session, hf_hub_download
+from huggingface_hub import constants, get_session
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, by its docs
     WeakFileLock,
     hf_raise_for_status,
-    tqdm,
 )
 
 from datarax.errors import CorruptDataError
@@ -33,7 +31,8 @@ from datarax.progress import Progress
 from datarax_hf.cache import Snapshot, TreeEntry
 from datarax_hf.errors import CacheWriteError
 from datarax_hf.hashes import is_hash, new_hash
-from datarax_hf.retry import LOGGER, Patience, persist, told
+from datarax_hf.retry import LOGGER, Patience, persist
+from datarax_hf.xet import XetStorage
 
 AT_ONCE = 8
 """Files that are downloaded at the same time."""
@@ -52,13 +51,11 @@ class Server:
     Attributes:
         endpoint: The Hub's address.
         headers: What every request carries, the token among it.
-        token: The token as the config has it, for the client's own calls.
         patience: How often is asked again.
     """
 
     endpoint: str
     headers: Mapping[str, str]
-    token: str | bool | None
     patience: Patience
 
     def url(self, snapshot: Snapshot, name: str) -> str:
@@ -115,12 +112,21 @@ def download(server: Server, snapshot: Snapshot, tree: Mapping[str, TreeEntry]) 
             with lock:
                 bar.advance(count)
 
-        def one(name: str) -> None:
-            _download_one(
-                server, snapshot, name, tree[name], blobs[name], counted=counted, stopped=stopped
-            )
+        with XetStorage(server, snapshot, stopped) as xet:
 
-        _all_at_once(one, lacking, stopped)
+            def one(name: str) -> None:
+                _download_one(
+                    snapshot,
+                    name,
+                    tree[name],
+                    blobs[name],
+                    server=server,
+                    xet=xet,
+                    counted=counted,
+                    stopped=stopped,
+                )
+
+            _all_at_once(one, lacking, stopped)
 
 
 def _all_at_once(
@@ -170,29 +176,40 @@ def _all_at_once(
 
 
 def _download_one(
-    server: Server,
     snapshot: Snapshot,
     name: str,
     entry: TreeEntry,
     blob: Path,
     *,
+    server: Server,
+    xet: XetStorage,
     counted: Callable[[int], None],
     stopped: threading.Event,
 ) -> None:
     cache = snapshot.folder.parents[2]
     lock = cache / ".locks" / snapshot.folder.parents[1].name / f"{blob.name}.lock"
-    if entry.xet_hash is not None and _by_xet(server, snapshot, name):
-        counted(entry.size)
-        return
     with _told_of(blob.parent):
         lock.parent.mkdir(parents=True, exist_ok=True)
         with _held_lock(lock, f"{snapshot.dataset}, file {name!r}", stopped):
             if snapshot.has(name):
                 counted(entry.size)
                 return
-            if not blob.exists():
+            if not blob.exists() and not _by_xet(xet, name, entry, blob, counted):
                 _Transfer(server, snapshot, name, entry, blob, counted, stopped).run()
             _link(snapshot.path(name), blob)
+
+
+def _by_xet(
+    xet: XetStorage, name: str, entry: TreeEntry, blob: Path, counted: Callable[[int], None]
+) -> bool:
+    """Write a blob out of Xet storage; return False where HTTP is to, as where it has begun to."""
+    if _held(blob):
+        return False
+    part = blob.with_name(f"{blob.name}.xet.incomplete")
+    if not xet.fetch(name, entry, part, counted):
+        return False
+    part.replace(blob)
+    return True
 
 
 class _Transfer:
@@ -335,40 +352,6 @@ def _goes_on(response: Any, start: int) -> bool:
     """Return whether the body begins at byte `start`."""
     said = str(response.headers.get("Content-Range", ""))
     return bool(response.status_code == 206) and said.startswith(f"bytes {start}-")
-
-
-def _by_xet(server: Server, snapshot: Snapshot, name: str) -> bool:
-    """Fetch a file through the client's Xet storage; return False where that cannot be done.
-
-    Xet checks what it fetches, and fetches parts of a file at the same time. Where its servers
-    cannot be reached, as behind a mirror of the Hub, the Hub itself sends the file.
-    """
-    if constants.HF_HUB_DISABLE_XET or importlib.util.find_spec("hf_xet") is None:
-        return False
-    try:
-        hf_hub_download(
-            snapshot.dataset,
-            name,
-            repo_type="dataset",
-            revision=snapshot.commit,
-            cache_dir=snapshot.folder.parents[2],
-            endpoint=server.endpoint,
-            token=server.token,
-            tqdm_class=_NoBar,
-        )
-    except Exception as error:  # noqa: BLE001  # Xet raises its own; the Hub's are met by HTTP too
-        LOGGER.info(
-            "hf:%s: %r is fetched by HTTP, not Xet: %s", snapshot.dataset, name, told(error)
-        )
-        return False
-    return snapshot.has(name)
-
-
-class _NoBar(tqdm):
-    """The client's progress bar, hidden: one bar counts all files."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]  # tqdm has no types
 
 
 def _blob(snapshot: Snapshot, name: str, entry: TreeEntry) -> Path:

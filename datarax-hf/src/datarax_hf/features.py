@@ -215,8 +215,10 @@ def _ragged(dtype: np.dtype[Any] | None) -> Field:
 
 def _holds_bytes(stored: pa.DataType) -> bool:
     """Return whether an image column stores bytes."""
-    within = pa.types.is_struct(stored) and stored.get_field_index("bytes") >= 0
-    return bool(within or pa.types.is_binary(stored))
+    if pa.types.is_struct(stored):
+        place = stored.get_field_index("bytes")
+        return place >= 0 and _holds_bytes(stored.field(place).type)
+    return bool(pa.types.is_binary(stored))
 
 
 def _extension(column: pa.Field) -> Any:
@@ -340,7 +342,11 @@ def _innermost(feature: Any) -> Any:
 
 def is_bytes_and_path(stored: pa.DataType) -> bool:
     """Return whether a type is what images and other media are stored as."""
-    return pa.types.is_struct(stored) and {part.name for part in stored} == _IMAGE_STORAGE
+    return (
+        pa.types.is_struct(stored)
+        and {part.name for part in stored} == _IMAGE_STORAGE
+        and pa.types.is_binary(plain_type(stored.field("bytes").type))
+    )
 
 
 def is_list(stored: pa.DataType) -> bool:

@@ -93,6 +93,12 @@ def find_layout(files: Iterable[str], card: Card, *, converted: bool = False) ->
     return Layout(configs, _default(card), globs, unread)
 
 
+def looks_converted(files: Iterable[str]) -> bool:
+    """Return whether all data files are named as those of the Hub's converted copies."""
+    names = [name for name in files if is_data(name)]
+    return bool(names) and all(_CONVERTED.fullmatch(name) for name in names)
+
+
 def splits_by_name(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return files by split, as their names and folders say: train, validation, test, others.
 

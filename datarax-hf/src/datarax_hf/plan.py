@@ -12,7 +12,7 @@ from pathlib import Path
 
 from datarax.errors import UnknownConfigError, UnknownSplitError, listing
 from datarax.sources import SplitTerm, choose_split, parse_split
-from datarax_hf.cache import Snapshot
+from datarax_hf.cache import Snapshot, read_ref
 from datarax_hf.card import CARD, Card, CardConfig, read_card
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived
@@ -33,12 +33,15 @@ class Contents:
         card: Its card; empty where it has none or it is not on this machine.
         layout: Its configurations and their splits.
         notes: What a user should know of how it was read.
+        in_place_of: What was asked for and holds nothing that is read, where this is the Hub's
+            converted copy of it; else None.
     """
 
     snapshot: Snapshot
     card: Card
     layout: Layout
     notes: tuple[str, ...]
+    in_place_of: Contents | None = None
 
     @property
     def origin(self) -> Origin:
@@ -63,6 +66,21 @@ class Contents:
         if chosen is None or chosen not in self.layout.unread:
             return self.readable
         return any(self.layout.configs[chosen].values())
+
+    def is_sure(self) -> bool:
+        """Return whether this machine knows enough of it to say that no file is read.
+
+        A card can name files that are read; without a listing, only files that are not read, or a
+        loading script, tell that more than the card was there.
+        """
+        snapshot = self.snapshot
+        if snapshot.complete:
+            return (
+                snapshot.has(CARD)
+                or CARD not in snapshot.files
+                or not any(is_read(name) for name in snapshot.files)
+            )
+        return bool(self.layout.unread) or any(name.endswith(".py") for name in snapshot.files)
 
     def lacks_card(self) -> bool:
         """Return whether the card is listed, not on this machine, and may change the answer.
@@ -123,6 +141,10 @@ class Plan:
     def snapshot(self) -> Snapshot:
         return self.contents.snapshot
 
+    def only(self, split: str) -> Plan:
+        """Return the plan for one of its splits, whole."""
+        return replace(self, terms=(SplitTerm(split),), files={split: self.files[split]})
+
     @property
     def expression(self) -> str:
         """The split expression as it stands after choosing."""
@@ -162,12 +184,25 @@ def read_contents(
         notes.append("the card is not on this machine; configs and splits are from file names")
         if asked_config and any(name.startswith(f"{asked_config}/") for name in snapshot.files):
             card = Card(configs=(CardConfig(asked_config, None, asked_config),))
-    layout = find_layout(snapshot.files, card, converted=snapshot.revision == CONVERTED)
+    layout = find_layout(snapshot.files, card, converted=_is_conversion(snapshot))
     return Contents(snapshot, card, layout, tuple(notes))
 
 
-def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
+def _is_conversion(snapshot: Snapshot) -> bool:
+    """Return whether it is the Hub's converted copy, asked for by its ref or by its commit."""
+    if snapshot.revision == CONVERTED:
+        return True
+    repo = snapshot.folder.parents[1]
+    return bool(snapshot.commit) and read_ref(repo, CONVERTED) == snapshot.commit
+
+
+def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False) -> Plan:
     """Return the files that `config` asks for.
+
+    Args:
+        contents: What the snapshot holds.
+        config: What is asked for.
+        every: Whether all splits are meant where none is named.
 
     Raises:
         UnknownConfigError: If the configuration does not exist, or must be named.
@@ -192,7 +227,10 @@ def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
     several = len(contents.layout.configs) > 1
     named = f"{uri} (config {chosen!r})" if several else uri
     try:
-        terms = choose_split(config.split, tuple(splits), dataset=named)
+        if every and config.split is None:
+            terms = tuple(SplitTerm(name) for name in splits)
+        else:
+            terms = choose_split(config.split, tuple(splits), dataset=named)
     except UnknownSplitError as error:
         if snapshot.complete or contents.card.configs or contents.card.records(chosen):
             raise

@@ -16,22 +16,22 @@ from typing import Any
 import pyarrow as pa
 
 from datarax.errors import CorruptDataError, DataraxError, EmptyDatasetError
-from datarax.sources import Columns, Field
+from datarax.sources import Columns
 from datarax_hf.columns import count_nulls
 from datarax_hf.features import read_features
 from datarax_hf.formats.comma import WHOLE
+from datarax_hf.formats.fitted import recast
 from datarax_hf.formats.guess import (
     Guess,
     WiderTypesError,
     cast_to_features,
-    class_names,
-    storage_type,
 )
 from datarax_hf.formats.kinds import kind_of
 from datarax_hf.formats.parsed import FORMATS
 from datarax_hf.formats.settings import Settings
 from datarax_hf.images import ImageDecoder
 from datarax_hf.remedy import Origin
+from datarax_hf.stream_base import HubStream
 from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_marks import Marks, marks_of
@@ -43,7 +43,7 @@ KINDS = ("json", "csv", "text", "arrow")
 _FILE = b"ARROW1\0\0"
 
 
-class ParsedStream:
+class ParsedStream(HubStream):
     """Records of files that are parsed from their beginning on, a shard each.
 
     How many there are is not known before they were read.
@@ -58,7 +58,7 @@ class ParsedStream:
 
     Raises:
         CorruptDataError: If the first file cannot be parsed.
-        EmptyDatasetError: If no file holds a record.
+        EmptyDatasetError: If no file holds a record, though one holds something.
     """
 
     def __init__(
@@ -72,9 +72,8 @@ class ParsedStream:
         identity: Mapping[str, str],
     ) -> None:
         self._names = tuple(names)
-        self._files = files
+        super().__init__(files, identity)
         self._settings = replace(settings, derived=None)
-        self._identity = dict(identity)
         self._schema: pa.Schema = pa.schema([])
         self._guess = Guess()
         first = self._first()
@@ -95,27 +94,8 @@ class ParsedStream:
         )
 
     @property
-    def fields(self) -> Mapping[str, Field]:
-        return {name: column.field for name, column in self._columns.items()}
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        """The commit as "revision", the "config" and the "split"."""
-        return self._identity
-
-    @property
     def shards(self) -> Sequence[int | None]:
         return (None,) * len(self._names)
-
-    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
-        """Yield the columns `names` of a file's records from `offset` on."""
-        return self.chain([shard], offset, names)
-
-    def chain(
-        self, shards: Sequence[int], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]:
-        """Yield those of several files, one after another, without the first `offset`."""
-        return self.select([Part(tuple(shards))], offset, names)
 
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
@@ -138,18 +118,14 @@ class ParsedStream:
             for name in ahead:
                 self._files.forget(name)
 
-    def close(self) -> None:
-        """End what is still on its way, and the threads that decode."""
-        self._files.close()
-        for column in self._columns.values():
-            column.close()
-
     def _first(self) -> pa.Table:
         """Return the first records that there are, and note their types."""
         for name in self._names:
             for _, table in self._tables(name, self._marks(name)):
                 if len(table):
                     return table
+        if not any(map(self._files.size, self._names)):
+            raise self._files.origin.damaged(self._names[0], "is empty")
         raise EmptyDatasetError(
             f"hf:{self._files.origin.dataset} holds no records in {self._names}"
         )
@@ -206,7 +182,7 @@ class ParsedStream:
     def _marks(self, name: str) -> Marks:
         """Return the marks of a file as it is read here."""
         read = [kind_of(name), ".tsv" in name.lower(), dict(self._settings.options)]
-        return marks_of(json.dumps([self._files.key(name), *read], sort_keys=True, default=repr))
+        return marks_of(json.dumps([self._files.key(name), *read], default=repr))
 
     def _tables(self, name: str, marks: Marks, record: int = 0) -> Iterator[tuple[int, pa.Table]]:
         """Yield a file's records in the types of the stream, and the number of each first one.
@@ -214,7 +190,7 @@ class ParsedStream:
         All from `record` on are among them. A file that needs wider types is begun anew, where it
         was begun.
         """
-        mark, guess = marks.before(record), self._begun(name)
+        mark, guess = marks.before(record), self._begun()
         given = mark.records if mark else 0
         while True:
             row = mark.records if mark else 0
@@ -259,7 +235,7 @@ class ParsedStream:
         except pa.ArrowInvalid as error:
             raise self._files.origin.unlike(name, str(error)) from error
 
-    def _begun(self, name: str) -> Guess:
+    def _begun(self) -> Guess:
         """Return the types with which a file is begun: those of the stream, as far as known."""
         if len(self._schema):
             guess = self._guess
@@ -269,13 +245,7 @@ class ParsedStream:
                 ways=set(guess.ways),
                 marking=True,
             )
-        columns = {}
-        if kind_of(name) == "json":
-            for column, feature in (self._settings.features or {}).items():
-                stored = storage_type(feature)
-                if stored is not None and class_names(feature) is None:
-                    columns[column] = stored
-        self._guess = Guess(columns=columns, marking=True)
+        self._guess = Guess(marking=True)
         return self._guess
 
     def _conformed(self, name: str, table: pa.Table, row: int, guess: Guess) -> pa.Table:
@@ -289,7 +259,7 @@ class ParsedStream:
         other = sorted(set(table.column_names) - set(stored))
         if other:
             raise self._drift(name, row, f"there is a column {other[0]!r}")
-        columns = []
+        columns, arrow = [], kind_of(name) == "arrow"
         for column, kind in stored.items():
             if column not in table.column_names:
                 columns.append(pa.chunked_array([pa.nulls(len(table), kind)]))
@@ -297,7 +267,7 @@ class ParsedStream:
             values = table.column(column)
             if values.type != kind and not pa.types.is_null(kind):
                 try:
-                    values = values.cast(kind)
+                    values = recast(values, kind) if arrow else values.cast(kind)
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                     what = f"{column!r} is {values.type} and no longer {kind} ({error})"
                     raise self._drift(name, row, what) from error

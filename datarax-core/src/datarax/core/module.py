@@ -18,6 +18,7 @@ from flax.errors import TraceContextError
 
 from datarax.core.config import DataraxModuleConfig
 from datarax.core.state import OptionalVariable, pack, restore
+from datarax.transfer import to_device
 
 
 class OperationCount(nnx.Variable[Any]):
@@ -26,7 +27,7 @@ class OperationCount(nnx.Variable[Any]):
 
 def _zero() -> jax.Array:
     """Return a count of nothing: moved from the host, where `jnp.zeros` would compile a program."""
-    return jnp.asarray(np.int32(0))
+    return to_device({"count": np.int32(0)})["count"]
 
 
 class HostCache(dict[Any, Any]):

@@ -55,6 +55,7 @@ class Characters:
         ended: Whether to end the last line where the file does not.
         advance: Is told the bytes of the file that were read, as they are.
         begin: Where to begin; a place that `place` returned for this file.
+        empty: Whether the file may be empty.
 
     Raises:
         CorruptDataError: If it is empty or a pointer; while it is read, if it is damaged.
@@ -71,13 +72,14 @@ class Characters:
         ended: bool = True,
         advance: Callable[[int], None] | None = None,
         begin: Place | None = None,
+        empty: bool = False,
     ) -> None:
         self.name = name
         self.origin = origin
         self.ended: Place | None = None
         self._begin = begin or Place(0, 1)
         self._mark = 0
-        self._size = 0 if begin else check_head(name, origin)
+        self._size = 0 if begin else check_head(name, origin, empty=empty)
         try:
             self._plain = codecs.lookup(encoding).name == "utf-8"
             codecs.lookup_error(errors)

@@ -11,12 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datarax_hf.features import Features
+from datarax_hf.features import MEDIA, Features, part_of, type_of
 
 _NUMBERS = ("int64", "double")
 _TIMES = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
 _PARTS = re.compile(r"(time32|time64|duration)\[(s|ms|us|ns)\]")
-_DECIMAL = re.compile(r"decimal(128|256)\(([0-9]+), *(-?[0-9]+)\)")
+_DECIMALS = re.compile(r"(decimal128|decimal256)\((\d+), ?(-?\d+)\)")
+_UNFIT = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
+_MEDIA = ("Image", *MEDIA)
+_BYTES_AND_PATH = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _SPELLED = {"float16": pa.float16(), "float32": pa.float32(), "float64": pa.float64()}
 
 
@@ -127,10 +130,7 @@ def conformed(values: pa.Array, kind: pa.DataType) -> pa.Array:
         ]
         return pa.StructArray.from_arrays(parts, fields=list(kind), mask=values.is_null())
     if pa.types.is_list(kind) and pa.types.is_list(values.type):
-        lengths = pc.fill_null(pc.list_value_length(values), 0)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        inner = conformed(values.flatten(), kind.value_type)
-        return pa.ListArray.from_arrays(pa.array(offsets), inner, mask=values.is_null())
+        return _relisted(values, conformed(values.flatten(), kind.value_type))
     return values.cast(kind)
 
 
@@ -145,20 +145,21 @@ def class_names(feature: Any) -> list[str] | None:
 def storage_type(feature: Any) -> pa.DataType | None:
     """Return the Arrow type that values of a feature are stored in; None leaves it to the values.
 
-    A ClassLabel is int64, an Image, Audio or Video a struct of bytes and path.
+    A ClassLabel is int64, Json text, an Array2D lists of lists. An Image, Audio or Video may be
+    bytes, a path or a struct of both.
     """
     if not isinstance(feature, Mapping):
         return None
-    kind = feature.get("_type")
+    kind = type_of(feature)
     if kind == "Value":
         return _value_type(str(feature.get("dtype")))
-    if kind == "ClassLabel":
-        return pa.int64()
+    if kind in {"ClassLabel", "Json"}:
+        return pa.int64() if kind == "ClassLabel" else pa.string()
     if kind in {"List", "LargeList", "Sequence"}:
         inner = storage_type(feature.get("feature"))
         return None if inner is None else pa.list_(inner)
-    if isinstance(kind, str):
-        return None
+    if kind is not None:
+        return _array_type(feature) if kind.startswith("Array") else None
     parts = {name: storage_type(part) for name, part in feature.items()}
     if not parts or None in parts.values():
         return None
@@ -168,57 +169,140 @@ def storage_type(feature: Any) -> pa.DataType | None:
 def cast_to_features(table: pa.Table, features: Features | None) -> pa.Table:
     """Return a table whose columns are stored as the features say.
 
-    Class names become their numbers, as `datasets` has it; what names no class, but is a number, is
-    one. Columns that the features do not name stay as they are.
+    Class names become their numbers, within lists and structs too, as `datasets` has it; what names
+    no class, but is a number, is one. A part that a struct lacks is null. Columns that the features
+    do not name stay as they are.
 
     Raises:
         pa.ArrowInvalid: If a value cannot be what its feature says.
     """
     for number, name in enumerate(table.column_names):
         feature = (features or {}).get(name)
-        target = storage_type(feature)
         column = table.column(number)
-        if target is None or column.type == target:
-            continue
         try:
-            names = class_names(feature)
-            if names is not None and pa.types.is_string(column.type):
-                column = _numbered(column, names)
-            else:
-                column = column.cast(target)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise pa.ArrowInvalid(f"column {name!r} is to be {target}: {error}") from error
-        table = table.set_column(number, name, column)
+            cast = _cast_column(column, feature)
+        except _UNFIT as error:
+            raise pa.ArrowInvalid(f"column {name!r} is to be {_said(feature)}: {error}") from error
+        if cast is not column:
+            table = table.set_column(number, name, cast)
     return table
 
 
-def _numbered(column: pa.ChunkedArray, names: list[str]) -> pa.ChunkedArray:
-    numbers = pc.index_in(column, value_set=pa.array(names, pa.string()))
-    other = pc.and_(pc.is_null(numbers), pc.is_valid(column))
-    if pc.any(other).as_py():
-        left = pc.filter(column, other)
-        try:
-            given = pc.cast(left, pa.int64())
-        except pa.ArrowInvalid:
-            raise pa.ArrowInvalid(f"{left[0].as_py()!r} is none of the classes {names}") from None
-        numbers = pc.replace_with_mask(
-            pc.cast(numbers, pa.int64()).combine_chunks(),
-            other.combine_chunks(),
-            given.combine_chunks(),
-        )
-        return pa.chunked_array([numbers])
-    return pc.cast(numbers, pa.int64())
+def completed(table: pa.Table, features: Features | None) -> pa.Table:
+    """Return a table with nulls for the columns that the features name and it lacks."""
+    for name, feature in (features or {}).items():
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), _null_type(feature)))
+    return table
+
+
+def _cast_column(column: pa.ChunkedArray, feature: Any) -> pa.ChunkedArray:
+    if feature is None or column.type == storage_type(feature):
+        return column
+    chunks = column.chunks or [pa.array([], column.type)]
+    return pa.chunked_array([_cast(chunk, feature) for chunk in chunks])
+
+
+def _cast(values: pa.Array, feature: Any) -> pa.Array:
+    names, target = class_names(feature), storage_type(feature)
+    if names is not None and pa.types.is_string(values.type):
+        return _numbered(values, names)
+    if type_of(feature) in _MEDIA and pa.types.is_struct(values.type):
+        return _cast_media(values)
+    if _is_struct(feature) and pa.types.is_struct(values.type):
+        return _cast_struct(values, feature)
+    inner = part_of(feature, None)
+    if inner is not None and pa.types.is_list(values.type):
+        return _relisted(values, _cast(values.flatten(), inner))
+    if target is None or values.type == target:
+        return values
+    if pa.types.is_decimal(target) and pa.types.is_integer(values.type):
+        values = values.cast(pa.string())  # Arrow asks for room for any integer
+    return values.cast(target)
+
+
+def _cast_struct(values: pa.Array, feature: Mapping[str, Any]) -> pa.Array:
+    held = dict(zip((part.name for part in values.type), values.flatten(), strict=True))
+    other = [name for name in held if name not in feature]
+    if other:
+        raise pa.ArrowInvalid(f"it has a part {other[0]!r}, which the features do not name")
+    parts = [
+        _cast(held[name], part) if name in held else pa.nulls(len(values), _null_type(part))
+        for name, part in feature.items()
+    ]
+    return pa.StructArray.from_arrays(parts, names=list(feature), mask=values.is_null())
+
+
+def _cast_media(values: pa.Array) -> pa.Array:
+    """Return an image or the like as its bytes and path; JSON has text for bytes."""
+    held = dict(zip((part.name for part in values.type), values.flatten(), strict=True))
+    parts = [
+        held[part.name].cast(part.type) if part.name in held else pa.nulls(len(values), part.type)
+        for part in _BYTES_AND_PATH
+    ]
+    return pa.StructArray.from_arrays(parts, fields=list(_BYTES_AND_PATH), mask=values.is_null())
+
+
+def _relisted(lists: pa.Array, inner: pa.Array) -> pa.Array:
+    """Return lists with other values in place of those that `flatten` gave."""
+    lengths = pc.fill_null(pc.list_value_length(lists), 0)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), inner, mask=lists.is_null())
+
+
+def _numbered(values: pa.Array, names: list[str]) -> pa.Array:
+    numbers = pc.cast(pc.index_in(values, value_set=pa.array(names, pa.string())), pa.int64())
+    other = pc.and_(pc.is_null(numbers), pc.is_valid(values))
+    if not pc.any(other).as_py():
+        return numbers
+    left = pc.filter(values, other)
+    try:
+        given = pc.cast(left, pa.int64())
+    except pa.ArrowInvalid:
+        raise pa.ArrowInvalid(f"{left[0].as_py()!r} is none of the classes {names}") from None
+    return pc.replace_with_mask(numbers, other, given)
+
+
+def _is_struct(feature: Any) -> bool:
+    return isinstance(feature, Mapping) and bool(feature) and type_of(feature) is None
+
+
+def _said(feature: Any) -> str:
+    """Return the type that a feature asks for, in words."""
+    target = storage_type(feature)
+    if class_names(feature) is not None or target is None:
+        return type_of(feature) or "a struct"
+    return str(target)
+
+
+def _null_type(feature: Any) -> pa.DataType:
+    """Return the type of a column of which nothing but its feature is known."""
+    if type_of(feature) in _MEDIA:
+        return _BYTES_AND_PATH
+    inner = part_of(feature, None)
+    if inner is not None:
+        return pa.list_(_null_type(inner))
+    if _is_struct(feature):
+        return pa.struct([(name, _null_type(part)) for name, part in feature.items()])
+    return storage_type(feature) or pa.null()
+
+
+def _array_type(feature: Mapping[str, Any]) -> pa.DataType | None:
+    """Return the type of an Array2D to Array5D."""
+    kind = _value_type(str(feature.get("dtype")))
+    for _ in feature.get("shape") or ():
+        kind = None if kind is None else pa.list_(kind)
+    return kind
 
 
 def _value_type(name: str) -> pa.DataType | None:
-    times, parts = _TIMES.fullmatch(name), _PARTS.fullmatch(name)
-    decimal = _DECIMAL.fullmatch(name)
+    times, parts, decimals = (kind.fullmatch(name) for kind in (_TIMES, _PARTS, _DECIMALS))
     if times is not None:
         return pa.timestamp(times[1], tz=times[2])
     if parts is not None:
         return getattr(pa, parts[1])(parts[2])
-    if decimal is not None:
-        return getattr(pa, f"decimal{decimal[1]}")(int(decimal[2]), int(decimal[3]))
+    if decimals is not None:
+        return getattr(pa, decimals[1])(int(decimals[2]), int(decimals[3]))
     if name in _SPELLED:
         return _SPELLED[name]
     if name == "large_string":

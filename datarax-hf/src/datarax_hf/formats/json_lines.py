@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.json
 
 from datarax.errors import CorruptDataError, listing
+from datarax_hf.features import Features, part_of, type_of
 from datarax_hf.formats.characters import BLOCK, Characters
-from datarax_hf.formats.guess import Guess, WiderTypesError, storage_type
+from datarax_hf.formats.guess import Guess, WiderTypesError, completed, storage_type
 from datarax_hf.formats.settings import Settings
 from datarax_hf.remedy import Origin
 
@@ -39,6 +40,8 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _ROWS = 10_000
 _REFUSED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_TEXT_NULL = '{"text": null}'
+_NULL_LINE = re.compile(rb"\n[ \t\r]*null")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{[]}"))
 _STEPS = np.zeros(256, np.int8)
 _STEPS[list(b"{[")] = 1
@@ -53,11 +56,9 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         WiderTypesError: If it does not fit `guess`, which is wider now: it is to be read again.
     """
     options = settings.given(OPTIONS, (), f"hf:{origin.dataset}, JSON")
-    hints = {
-        column: stored
-        for column, feature in (settings.features or {}).items()
-        if (stored := storage_type(feature)) is not None and pa.types.is_uint64(stored)
-    }
+    features = settings.features or {}
+    # What describes images need not name all that the card does.
+    due = {} if settings.described else features
     with Characters(
         name,
         origin,
@@ -66,12 +67,13 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         ended=False,
         advance=guess.advance,
         begin=guess.begin,
+        empty=True,
     ) as file:
         blocks = file.blocks() if guess.begin else _blocks(file, options["field"])
         for block, line in blocks:
             guess.ended = None if line is None else file.ended
             if block.strip():
-                yield _parsed(file, block, line, guess, hints)
+                yield completed(_parsed(file, block, line, guess, features), due)
 
 
 def _blocks(file: Characters, field: str | None) -> Iterator[tuple[bytes, int | None]]:
@@ -134,6 +136,11 @@ class _Values:
             self._place = end
             return value, text
 
+    def end(self) -> None:
+        """Raise if anything but space follows."""
+        if mark := self.peek():
+            raise self.damaged(f"has {mark!r} after its array")
+
     def damaged(self, what: str, place: int | None = None) -> CorruptDataError:
         """Return the error for what stands at a place of the text."""
         line = self._line + self._text.count("\n", 0, self._place if place is None else place)
@@ -153,29 +160,56 @@ class _Values:
 
 
 def _of_array(values: _Values) -> Iterator[tuple[bytes, None]]:
-    """Yield the elements of an array; those that are no objects are records of a field `text`."""
+    """Yield the elements of an array, one on a line.
+
+    Where the first one that is not null is no object, they are records of a field `text`; else
+    null is a record that lacks every key.
+
+    Raises:
+        CorruptDataError: If an element beside objects is none, or the array does not end.
+    """
+    values.peek()
     values.skip()
     lines: list[str] = []
     size = 0
     if values.peek() == "]":
+        values.skip()
+        values.end()
         return
+    nulls, objects = 0, None
     while True:
         value, text = values.next() if values.peek() else _ended(values)
-        lines.append(text if isinstance(value, dict) else json.dumps({"text": value}))
-        size += len(text)
+        if value is None and objects is None:
+            nulls += 1
+        else:
+            if objects is None:
+                objects = isinstance(value, dict)
+                lines = ["{}" if objects else _TEXT_NULL] * nulls
+            lines.append(_line(value, text, values) if objects else json.dumps({"text": value}))
+            size += len(text)
         mark = values.peek()
         if mark not in {",", "]"}:
             raise values.damaged(
                 f"has {mark!r} where ',' or ']' is due" if mark else "ends within its array"
             )
         values.skip()
+        if mark == "]" and objects is None:
+            lines = [_TEXT_NULL] * nulls
         if mark == "]" or size > BLOCK:
             yield _joined(lines), None
             lines, size = [], 0
         if mark == "]":
             break
-    if values.peek():
-        raise values.damaged(f"has {values.peek()!r} after its array")
+    values.end()
+
+
+def _line(value: Any, text: str, values: _Values) -> str:
+    """Return the line of an element of an array of objects."""
+    if value is None:
+        return "{}"
+    if not isinstance(value, dict):
+        raise values.damaged(f"holds {text[:40]!r}, which is no object as those before it")
+    return text
 
 
 def _ended(values: _Values) -> tuple[Any, str]:
@@ -225,7 +259,11 @@ def _of_document(document: Any, field: str, file: Characters) -> Iterator[tuple[
         )
     held = document[field]
     if isinstance(held, list):
-        rows = [row if isinstance(row, dict) else {"text": row} for row in held]
+        first = next((row for row in held if row is not None), None)
+        if isinstance(first, dict):
+            rows = [{} if row is None else row for row in held]
+        else:
+            rows = [{"text": row} for row in held]
     elif isinstance(held, dict):
         rows = _transposed(held, field, file)
     else:
@@ -251,11 +289,7 @@ def _transposed(columns: dict[str, Any], field: str, file: Characters) -> list[d
 
 
 def _parsed(
-    file: Characters,
-    block: bytes,
-    line: int | None,
-    guess: Guess,
-    hints: Mapping[str, pa.DataType],
+    file: Characters, block: bytes, line: int | None, guess: Guess, features: Features
 ) -> pa.Table:
     """Return the records of a block, of the schema that `guess` has after it.
 
@@ -263,9 +297,12 @@ def _parsed(
         WiderTypesError: If that is another one than before the block.
     """
     _refuse_depth(file, block, line)
-    if guess.texts:
-        block = _joined([_with_texts(row, guess.texts) for row in _rows(file, block, line)])
-    own = pa.schema(list(hints.items()))
+    encoded = {name: feature for name, feature in features.items() if _holds_json(feature)}
+    # Arrow (26.0) ends the process where a block begins with null.
+    if encoded or guess.texts or _NULL_LINE.search(b"\n" + block):
+        rows = _rows(file, block, line)
+        block = _joined([_with_texts(row, guess.texts, features, encoded) for row in rows])
+    own = _hints(features)
     try:
         table = _arrow(block, guess.schema() if guess.columns else own)
     except _REFUSED:
@@ -281,11 +318,35 @@ def _parsed(
                     raise file.origin.damaged(
                         file.name, f"{_place(line)}cannot be read: {error}"
                     ) from error
-            guess.texts |= mixed
-            guess.columns.update(dict.fromkeys(mixed & set(guess.columns), pa.string()))
-            raise WiderTypesError from error
+            raise _as_texts(mixed, guess) from error
+    written = {
+        column.name
+        for column in table.schema
+        if pa.types.is_struct(column.type) and _is_text(features.get(column.name))
+    }
+    if written:
+        raise _as_texts(written, guess)
     guess.take(table.schema)
     return _conformed(table, guess)
+
+
+def _as_texts(columns: set[str], guess: Guess) -> WiderTypesError:
+    """Return the error that asks for another pass, with columns kept as JSON text."""
+    guess.texts |= columns
+    guess.columns.update(dict.fromkeys(columns & set(guess.columns), pa.string()))
+    return WiderTypesError()
+
+
+def _hints(features: Features) -> pa.Schema:
+    """Return the types to read values in that Arrow would take for others."""
+    stored = {name: storage_type(feature) for name, feature in features.items()}
+    return pa.schema(
+        [
+            (name, kind)
+            for name, kind in stored.items()
+            if type_of(features[name]) == "Json" or (kind and pa.types.is_uint64(kind))
+        ]
+    )
 
 
 def _parsed_again(rows: list[dict[str, Any]], guess: Guess, own: pa.Schema) -> pa.Table:
@@ -302,14 +363,13 @@ def _conformed(table: pa.Table, guess: Guess) -> pa.Table:
 
 def _arrow(block: bytes, schema: pa.Schema) -> pa.Table:
     """Return what Arrow reads from lines of JSON."""
-    parse = pyarrow.json.ParseOptions(explicit_schema=schema)
     for size in (max(len(block) // 8, 2**20), len(block) + 1):
         try:
-            table = pyarrow.json.read_json(
-                io.BytesIO(block),
-                read_options=pyarrow.json.ReadOptions(block_size=size),
-                parse_options=parse,
-            )
+            table = _table(block, schema, size)
+            if _is_whole(table):
+                return table
+            # Arrow (26.0) drops the nulls that a list begins with, unless its type is known before.
+            table = _table(block, table.schema, size)
             table.validate()
         except pa.ArrowInvalid as error:
             if "straddling" not in str(error) or size > len(block):
@@ -319,11 +379,27 @@ def _arrow(block: bytes, schema: pa.Schema) -> pa.Table:
     raise AssertionError("a block that holds everything straddles nothing")
 
 
+def _table(block: bytes, schema: pa.Schema, size: int) -> pa.Table:
+    return pyarrow.json.read_json(
+        io.BytesIO(block),
+        read_options=pyarrow.json.ReadOptions(block_size=size),
+        parse_options=pyarrow.json.ParseOptions(explicit_schema=schema),
+    )
+
+
+def _is_whole(table: pa.Table) -> bool:
+    try:
+        table.validate()
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 def _rows(file: Characters, block: bytes, line: int | None) -> list[dict[str, Any]]:
-    """Return the records of a block as Python has them.
+    """Return the records of a block as Python has them; null is one that lacks every key.
 
     Raises:
-        CorruptDataError: If a line is no JSON, or no object.
+        CorruptDataError: If a line is no JSON, or neither an object nor null.
     """
     rows = []
     for number, text in enumerate(block.split(b"\n"), start=line or 0):
@@ -338,6 +414,8 @@ def _rows(file: Characters, block: bytes, line: int | None) -> list[dict[str, An
                 f"{_place(None if line is None else number)}is no JSON: {why} "
                 f"({text[:40].decode(errors='replace')!r})",
             ) from error
+        if row is None:
+            row = {}
         if not isinstance(row, dict):
             raise file.origin.damaged(
                 file.name,
@@ -371,13 +449,61 @@ def _differs(value: Any, path: tuple[str, ...], seen: dict[tuple[str, ...], str]
     return False
 
 
-def _with_texts(row: dict[str, Any], texts: set[str]) -> str:
-    return json.dumps(
-        {
-            name: json.dumps(value) if name in texts and value is not None else value
-            for name, value in row.items()
-        }
-    )
+def _with_texts(row: dict[str, Any], texts: set[str], features: Features, encoded: Features) -> str:
+    """Return a record as JSON, what is kept as JSON text in it as strings.
+
+    Args:
+        row: The record.
+        texts: The columns that are kept so because their values are of several kinds.
+        features: What the card says of the columns.
+        encoded: The features with Json in them.
+    """
+    written = {}
+    for name, value in row.items():
+        if name in encoded:
+            written[name] = _encoded(value, encoded[name])
+        elif name not in texts or value is None:
+            written[name] = value
+        elif name not in features or not isinstance(value, str):
+            written[name] = _compact(value)
+        else:
+            # Where the card says what the column is, text need not say that it is text.
+            plain = not _is_text(features[name]) or _is_json(value.encode("utf-8", "replace"))
+            written[name] = value if plain else _compact(value)
+    return json.dumps(written)
+
+
+def _encoded(value: Any, feature: Any) -> Any:
+    """Return a value with JSON text in the place of what is Json; text that is JSON stays."""
+    if value is None:
+        return None
+    if type_of(feature) == "Json":
+        kept = isinstance(value, str) and _is_json(value.encode("utf-8", "replace"))
+        return value if kept else _compact(value)
+    inner = part_of(feature, None)
+    if inner is not None and isinstance(value, list):
+        return [_encoded(item, inner) for item in value]
+    if isinstance(value, dict):
+        return {name: _encoded(part, part_of(feature, name)) for name, part in value.items()}
+    return value
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _holds_json(feature: Any) -> bool:
+    if type_of(feature) == "Json":
+        return True
+    inner = part_of(feature, None)
+    if inner is not None:
+        return _holds_json(inner)
+    return type_of(feature) is None and any(map(_holds_json, (feature or {}).values()))
+
+
+def _is_text(feature: Any) -> bool:
+    stored = storage_type(feature)
+    return stored is not None and pa.types.is_string(stored)
 
 
 def _refuse_depth(file: Characters, block: bytes, line: int | None) -> None:

@@ -20,11 +20,14 @@ def open_shards(names: Sequence[str], origin: Origin, settings: Settings) -> lis
     """Return the shards of files, in the order of the files.
 
     Raises:
-        CorruptDataError: If a file is damaged or not of the format that its name says.
+        CorruptDataError: If a file is damaged or not of the format that its name says; or if all
+            are empty.
         NotSupportedError: If the card gives a parameter of a format that is not honoured.
     """
     if any(kind_of(name) == _FOLDER for name in names):
         return _image_folder(names, origin, settings)
+    if names and not any((origin.folder / name).stat().st_size for name in names):
+        raise origin.damaged(names[0], "is empty")
     if len(names) < 2 or all(kind_of(name) == "parquet" for name in names):
         return [_open(name, origin, settings) for name in names]
     from datarax_hf.formats.parsed import ParsedShard

@@ -24,6 +24,8 @@ class ParquetShard(Shard):
         CorruptDataError: If it is no whole parquet file.
     """
 
+    counts_parts = True
+
     def __init__(self, name: str, origin: Origin) -> None:
         self.name = name
         self.origin = origin

@@ -26,7 +26,7 @@ from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
 
-VERSION = 2
+VERSION = 3
 """Of what is kept: raised where a file would be parsed into something else than before."""
 
 _TEXTS = b"datarax.json"
@@ -50,6 +50,9 @@ FORMATS: dict[str, Tables] = {
     "text": text.tables,
     "parquet": _row_groups,
 }
+
+EMPTY = ("json", "text")
+"""Formats of which a file may be empty, where another is not."""
 
 
 class ParsedShard(Shard):
@@ -77,7 +80,7 @@ class ParsedShard(Shard):
         self._settings = settings
         self._kind = kind
         self._hold: Any = None
-        check_head(name, origin)
+        check_head(name, origin, empty=kind in EMPTY and not settings.described)
         self._open()
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
@@ -126,7 +129,12 @@ class ParsedShard(Shard):
 
     def _digest(self) -> str:
         settings = self._settings
-        asked = [settings.options, settings.features, sorted(settings.texts)]
+        asked = [
+            settings.options,
+            settings.features,
+            sorted(settings.texts),
+            settings.described,
+        ]
         told = [VERSION, self._kind, asked, ".tsv" in self.name.lower()]
         return hashlib.sha256(json.dumps(told, default=repr).encode()).hexdigest()[:16]
 

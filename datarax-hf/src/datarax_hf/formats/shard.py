@@ -32,6 +32,7 @@ class Shard(abc.ABC):
         inferred: Whether the types are what the values look like, and may give way to wider ones.
         sparse: Whether a column that it lacks means nulls.
         ready: Whether rows lie so that they are read in any order without decoding others.
+        counts_parts: Whether `nulls` knows those of the parts of structs, however deep.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Shard(abc.ABC):
     inferred: bool = False
     sparse: bool = False
     ready: bool = False
+    counts_parts: bool = False
 
     @abc.abstractmethod
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
@@ -79,8 +81,13 @@ class Shard(abc.ABC):
         return {self.name: sum(self.rows)}
 
 
-def check_head(name: str, origin: Origin) -> int:
+def check_head(name: str, origin: Origin, *, empty: bool = False) -> int:
     """Return the bytes of a file that is neither empty nor a pointer to its contents.
+
+    Args:
+        name: The file.
+        origin: Where it comes from.
+        empty: Whether it may be empty.
 
     Raises:
         CorruptDataError: If it is.
@@ -88,7 +95,7 @@ def check_head(name: str, origin: Origin) -> int:
     with origin.open(name) as file:
         head = file.read(len(POINTER))
         size: int = file.seek(0, 2)
-    if size == 0:
+    if size == 0 and not empty:
         raise origin.damaged(name, "is empty")
     if head == POINTER:
         raise origin.damaged(

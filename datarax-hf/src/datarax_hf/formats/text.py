@@ -42,6 +42,7 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         ended=False,
         advance=guess.advance,
         begin=guess.begin,
+        empty=True,
     ) as file:
         by_line = options["sample_by"] == "line"
         if by_line:
@@ -81,7 +82,7 @@ def _wholes(file: Characters, *, paragraphs: bool) -> Iterator[pa.Array]:
             raise file.origin.damaged(
                 file.name, f"has a record of more than {LARGEST_LINE:,} characters"
             )
-    if rest:
+    if rest or not paragraphs:  # a file without text is a document too
         yield pa.array([rest], pa.string())
 
 
