@@ -44,8 +44,8 @@ class Origin:
         """Return the error for a file that is not what the features of the card say."""
         return CorruptDataError(
             f"hf:{self.dataset}: the file {name!r} does not hold what the card's features say: "
-            f"{what} ({self.folder / name}); the card's type does not fit: correct it, or leave "
-            "the features out, in the README.md of a copy of the dataset"
+            f"{what}; the card's type does not fit: correct it, or leave the features out, in the "
+            "README.md of a copy of the dataset"
         )
 
 

@@ -182,7 +182,7 @@ class ParsedStream(HubStream):
     def _marks(self, name: str) -> Marks:
         """Return the marks of a file as it is read here."""
         read = [kind_of(name), ".tsv" in name.lower(), dict(self._settings.options)]
-        return marks_of(json.dumps([self._files.key(name), *read], sort_keys=True, default=repr))
+        return marks_of(json.dumps([self._files.key(name), *read], default=repr))
 
     def _tables(self, name: str, marks: Marks, record: int = 0) -> Iterator[tuple[int, pa.Table]]:
         """Yield a file's records in the types of the stream, and the number of each first one.
