@@ -235,6 +235,8 @@ def test_the_lines_of_fetch_are_for_a_shell(vault, command_line):
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "/where/it/lies/of it"
     assert out.endswith("  datarax head vault:pets --split 'train[:50%]' --local-files-only\n")
+    _, out, _ = command_line("fetch", "vault:pets")
+    assert out.endswith("  datarax info vault:pets --local-files-only\n")
 
 
 # verify

@@ -342,6 +342,8 @@ def test_policies_are_listed_and_one_that_cannot_be_asked_is_a_problem(alone, do
         ("DATARAX_OFFLINE", "1", "on: only local files are read"),
         ("DATARAX_OFFLINE", "0", "off: a load may use the network"),
         ("HF_HUB_OFFLINE", "yes", "on: "),
+        ("HF_DATASETS_OFFLINE", "1", "on: "),
+        ("TRANSFORMERS_OFFLINE", "1", "on: "),
         ("DATARAX_PLUGINS", "vault", "only vault and memory answer"),
         ("DATARAX_PLUGINS", "vault=datarax-vault", "vault is datarax-vault's"),
         ("DATARAX_DISABLE_PLUGIN_AUTOLOAD", "1", "on: no plugin answers but memory"),

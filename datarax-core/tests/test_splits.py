@@ -40,6 +40,11 @@ def ranges(expression, size):
         (" train [ : 3 ] + test[ -2 : ] ", 10, [("train", 0, 3), ("test", 8, 10)]),
         ("train+train", 4, [("train", 0, 4), ("train", 0, 4)]),
         ("a.b-c/d", 4, [("a.b-c/d", 0, 4)]),
+        ("train[:35%](closest)", 10, [("train", 0, 4)]),
+        ("train[:35%](pct1_dropremainder)", 199, [("train", 0, 35)]),
+        ("train[35%:](pct1_dropremainder)", 199, [("train", 35, 199)]),
+        ("train[-5%:] (pct1_dropremainder) ", 250, [("train", 240, 250)]),
+        ("a[:1%](pct1_dropremainder)+b[:1%]", 150, [("a", 0, 1), ("b", 0, 2)]),
     ],
 )
 def test_an_expression_selects_ranges(expression, size, expected):
@@ -101,6 +106,11 @@ def test_slices_of_records_are_pythons(size, start, stop):
         ("train[:3]test", 9),
         ("train test", 6),
         ("train[:1__0]", 7),
+        ("train[:1%](", 10),
+        ("train[:1%](down)", 11),
+        ("train[:1%]()", 11),
+        ("train[:1](closest)", 10),
+        ("train[:](pct1_dropremainder)", 9),
     ],
 )
 def test_a_malformed_expression_is_refused_with_the_position(expression, position):
@@ -116,6 +126,20 @@ def test_no_split_is_the_only_one_else_train_else_an_error_that_lists_them():
     assert choose_split(None, ("test", "train"), dataset="d")[0].name == "train"
     with pytest.raises(UnknownSplitError, match=r"d has the splits 'test', 'val'.*with split="):
         choose_split(None, ("test", "val"), dataset="d")
+
+
+def test_all_is_every_split_unless_one_bears_that_name():
+    names = [term.name for term in choose_split(" all", ("train", "test"), dataset="d")]
+    assert names == ["train", "test"]
+    assert [term.name for term in choose_split("all", ("all", "test"), dataset="d")] == ["all"]
+    for asked in ("all[:3]", "train+all"):
+        with pytest.raises(UnknownSplitError, match="no split 'all'; its splits are"):
+            choose_split(asked, ("train", "test"), dataset="d")
+
+
+def test_a_hundredth_of_fewer_records_than_a_hundred_is_refused():
+    with pytest.raises(UnknownSplitError, match="'train' has 99 records, and a hundredth"):
+        ranges("train[:50%](pct1_dropremainder)", 99)
 
 
 def test_every_term_of_a_sum_must_exist():

@@ -109,6 +109,7 @@ def arrays():
         free = kind(shape=(None, *shape[1:]), dtype="float32")
         yield f"{kind.__name__} of any length", free, [value.tolist(), value[:1].tolist()]
     yield "Array2D of bool", Array2D(shape=(1, 2), dtype="bool"), [[[True, False]], [[False] * 2]]
+    yield "Array2D of nothing", Array2D(shape=(0, 2), dtype="int8"), [np.zeros((0, 2), np.int8)] * 2
     yield "Array2D with nulls", Array2D(shape=(1, 2), dtype="int8"), [[[1, 2]], None]
 
 
@@ -172,6 +173,10 @@ def images():
     yield "Image of palettes", Image(), [encoded(colour, mode="P")]
     yield "List of Image", List(Image()), [[encoded(grey), encoded(colour)], []]
     yield "struct with Image", {"i": Image(), "n": Value("int8")}, [{"i": encoded(grey), "n": 1}]
+    yield "List of Image with a mode", List(Image(mode="L")), [[encoded(colour)], None]
+    yield "struct with Image with a mode", {"i": Image(mode="L")}, [{"i": encoded(colour)}]
+    several = Sequence({"i": Image(mode="RGBA")})
+    yield "Sequence with Image with a mode", several, [{"i": [encoded(colour)]}]
 
 
 def media():
@@ -188,11 +193,15 @@ CASES = {
 
 
 MEANS_MORE = {
+    "Array2D of nothing",
     "Image with a mode",
     "Image not decoded",
     "Image with nulls",
     "List of Image",
     "struct with Image",
+    "List of Image with a mode",
+    "struct with Image with a mode",
+    "Sequence with Image with a mode",
     "List of Json",
     "struct with Json",
 }

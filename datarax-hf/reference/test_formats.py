@@ -182,6 +182,40 @@ CASES = {
         "test/metadata.csv": "file_name,n\n./c.png,7\n",
         "test/c.png": png(3),
     },
+    "images named within structs": {
+        "metadata.jsonl": '{"s": {"file_name": "a.png", "n": 1}}\n'
+        '{"s": {"file_name": "b.png", "n": null}}\n',
+        "a.png": png(1),
+        "b.png": png(2),
+    },
+    "images named within lists of structs": {
+        "metadata.jsonl": '{"k": 1, "l": [{"mask_file_name": "x/a.png", "t": {"file_name": "b.png"}}]}\n'
+        '{"k": 2, "l": []}\n',
+        "x/a.png": png(1),
+        "b.png": png(2),
+    },
+    "lists of images within structs": {
+        "metadata.jsonl": '{"s": {"more_file_names": ["b.png", "a.png"]}, "file_name": "a.png"}\n'
+        '{"s": {"more_file_names": []}, "file_name": "b.png"}\n',
+        "a.png": png(1),
+        "b.png": png(2),
+    },
+    "images with no name": {
+        "metadata.jsonl": '{"file_name": "a.png"}\n{"file_name": ""}\n{"file_name": null}\n',
+        "a.png": png(1),
+    },
+    "images and lines that are dropped": {
+        "cat/a.png": png(1),
+        "dog/b.png": png(2),
+        "metadata.csv": "file_name,n\ncat/a.png,5\n",
+        "README.md": card(data_files="'**'", drop_metadata="true"),
+    },
+    "images and lines that are dropped, and labels not": {
+        "cat/a.png": png(1),
+        "dog/b.png": png(2),
+        "metadata.csv": "file_name,n\ncat/a.png,5\n",
+        "README.md": card(data_files="'**'", drop_metadata="true", drop_labels="false"),
+    },
     "images of two columns": {
         "metadata.jsonl": '{"left_file_name": "a.png", "right_file_name": "b.png", "n": 1}\n',
         "a.png": png(1),

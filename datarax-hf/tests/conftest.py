@@ -34,8 +34,12 @@ def cache(tmp_path, monkeypatch):
         "HF_HUB_CACHE",
         "HUGGINGFACE_HUB_CACHE",
         "HF_HUB_OFFLINE",
+        "HF_DATASETS_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
         "DATARAX_OFFLINE",
         "HF_TOKEN",
+        "HF_TOKEN_PATH",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN",
         "HUGGING_FACE_HUB_TOKEN",
         "HF_ENDPOINT",
     ):

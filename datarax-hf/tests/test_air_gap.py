@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
-from datarax.errors import CacheMissError, UnknownConfigError
-from datarax.registry.loading import fetch, inspect
+from datarax.errors import CacheMissError, UnknownConfigError, UnknownDatasetError
+from datarax.registry.loading import fetch, inspect, load, verify
 from datarax.testing.offline import no_network
 
 NAMES = [f"mnist/train-0000{i}-of-00002.parquet" for i in range(2)]
@@ -235,6 +236,24 @@ def test_what_was_fetched_is_only_what_load_would_read(mnist, hub, cache):
         fetch("hf:mnist", split="train", local_files_only=True)
 
 
+def test_all_splits_are_fetched_where_none_is_named(mnist, hub):
+    """Whether or not one of them is `train`; then each is read offline, and verified."""
+    files = dict(hub.repos["ylecun/mnist"].commits[mnist[1]])
+    other = {
+        name.replace("train", "seen"): data for name, data in files.items() if name != "README.md"
+    }
+    hub.publish("a/b", {name.replace("mnist/", "data/"): data for name, data in other.items()})
+    for uri, splits in (("hf:mnist", ("train", "test")), ("hf:a/b", ("seen", "test"))):
+        fetched = fetch(uri)
+        assert sum(name.endswith(".parquet") for name in fetched.files) == 3
+        with no_network():
+            for split in splits:
+                load(uri, split=split, local_files_only=True)
+        assert set(verify(uri).files.values()) == {"ok"}
+        assert len(verify(uri).files) == 3
+        assert fetch(uri, local_files_only=True).files == fetched.files
+
+
 def test_a_folder_of_this_machine_is_carried_as_it_is(tmp_path, make):
     """It needs no setup."""
     (tmp_path / "train.parquet").write_bytes(make.parquet({"x": [1]}))
@@ -254,3 +273,145 @@ def test_inspect_asks_nobody_offline(mnist, open_reader):
         **dict.fromkeys(NAMES, False),
         "mnist/test-00000-of-00001.parquet": True,
     }
+
+
+CONVERSION = "refs/convert/parquet"
+UNREAD = {
+    "a script": {"b.py": "raise SystemExit"},
+    "a script and a card": {"b.py": "raise SystemExit", "README.md": "---\nlicense: mit\n---\n"},
+    "tars": {"a.tar": "x"},
+    "tars and a card": {"a.tar": "x", "README.md": "---\nlicense: mit\n---\n"},
+    "sounds": {"train/a.wav": "x"},
+    "sounds and a card": {"train/a.wav": "x", "README.md": "---\nlicense: mit\n---\n"},
+}
+
+
+@pytest.fixture
+def converted(hub, make):
+    """Publish a/b with files that are not read, and its converted copy; return both commits."""
+
+    def publish(files):
+        names = [("one", "train"), ("one", "test"), ("two", "train")]
+        parts = {
+            f"{config}/{split}/0000.parquet": make.parquet({"x": [number]})
+            for number, (config, split) in enumerate(names)
+        }
+        return hub.publish("a/b", files), hub.publish("a/b", parts, CONVERSION)
+
+    return publish
+
+
+def numbers(uri, **options):
+    """Return x of all records, and whether a warning spoke of the converted copy."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with load(uri, mode="eager", **options) as source:
+            found = [int(source[i]["x"]) for i in range(len(source))]
+    return found, any("converted copy" in str(warning.message) for warning in said)
+
+
+@pytest.mark.parametrize("files", UNREAD.values(), ids=UNREAD)
+def test_what_was_read_from_the_converted_copy_is_read_offline(converted, cache, files):
+    """By the same name, loaded or fetched before; a second load still finds it."""
+    converted(files)
+    for bring in (numbers, fetch):
+        bring("hf:a/b", config="one", split="train")
+        with no_network():
+            assert numbers("hf:a/b", config="one", split="train", local_files_only=True) == (
+                [0],
+                True,
+            )
+        shutil.rmtree(cache)
+    assert numbers("hf:a/b", config="one", split="train") == ([0], True)
+    assert numbers("hf:a/b", config="one", split="train") == ([0], True)
+
+
+def test_the_converted_copy_is_carried_without_its_empty_folders(
+    converted, cache, tmp_path, monkeypatch
+):
+    """Archives drop folders that hold nothing; what main is must be known all the same."""
+    converted(UNREAD["a script"])
+    fetch("hf:a/b", config="one", split="train")
+    home = tmp_path / "elsewhere"
+    shutil.move(cache, home / "hub")
+    for folder in sorted((home / "hub").rglob("*"), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    monkeypatch.setenv("HF_HOME", str(home))
+    with no_network():
+        assert numbers("hf:a/b", config="one", split="train", local_files_only=True) == ([0], True)
+
+
+def test_the_clients_take_a_cache_with_a_converted_copy_for_whole(converted, cache):
+    """`hf cache` would call a ref damaged whose commit has no folder."""
+    from huggingface_hub import scan_cache_dir
+
+    converted(UNREAD["a script"])
+    numbers("hf:a/b", config="one", split="train")
+    assert scan_cache_dir(cache).warnings == []
+
+
+def test_a_pinned_converted_copy_is_read_as_what_it_is(converted, cache):
+    """By its ref or its commit, its folders are configs; main's own commit has nothing to read."""
+    main, copy = converted(UNREAD["tars"])
+    for revision in (CONVERSION, copy):
+        assert numbers(f"hf:a/b@{revision}", config="two") == ([2], False)
+        with no_network():
+            assert numbers(f"hf:a/b@{revision}", config="two", local_files_only=True) == (
+                [2],
+                False,
+            )
+        with no_network(), pytest.raises(CacheMissError):
+            load("hf:a/b", config="two", local_files_only=True)
+        shutil.rmtree(cache)
+    numbers("hf:a/b", config="two")
+    for offline in (False, True):
+        with pytest.raises(UnknownDatasetError, match=r"webdataset.*follows 'main' only"):
+            load(f"hf:a/b@{main}", config="two", local_files_only=offline)
+
+
+def test_what_a_converted_copy_lacks_is_named(converted):
+    """A split or a config that was not fetched."""
+    converted(UNREAD["tars and a card"])
+    fetch("hf:a/b", config="one", split="train")
+    for options, name in (
+        ({"config": "one", "split": "test"}, "one/test/0000.parquet"),
+        ({"config": "two"}, "two/train/0000.parquet"),
+    ):
+        with no_network(), pytest.raises(CacheMissError) as caught:
+            load("hf:a/b", local_files_only=True, **options)
+        assert name in str(caught.value)
+        assert "one/train/0000.parquet" not in str(caught.value)
+
+
+def test_a_converted_copy_stands_for_main_only_where_main_is_known(
+    converted, hub, make, cache, offline
+):
+    """A card alone does not tell that main has nothing to read."""
+    from huggingface_hub import hf_hub_download
+
+    hub.publish("a/b", {"README.md": "# b", "train.parquet": make.parquet({"x": [9]})})
+    hub.publish("a/b", {"default/train/0000.parquet": make.parquet({"x": [1]})}, CONVERSION)
+    hf_hub_download("a/b", "README.md", repo_type="dataset", cache_dir=cache, endpoint=hub.endpoint)
+    shutil.rmtree(cache / "datasets--a--b" / "trees", ignore_errors=True)
+    numbers(f"hf:a/b@{CONVERSION}")
+    with no_network(), pytest.raises(CacheMissError, match="snapshots"):
+        offline("a/b")
+
+
+def test_main_that_moved_to_files_that_are_read_is_read_again(converted, hub, make):
+    """And back: what the cache says of main is what the Hub said last."""
+    converted(UNREAD["a script"])
+    numbers("hf:a/b", config="one", split="train")
+    hub.publish("a/b", {"one/train.parquet": make.parquet({"x": [7]})})
+    assert numbers("hf:a/b") == ([7], False)
+    assert numbers("hf:a/b", local_files_only=True) == ([7], False)
+    converted(UNREAD["tars"])
+    assert numbers("hf:a/b", config="two") == ([2], True)
+    assert numbers("hf:a/b", config="two", local_files_only=True) == ([2], True)
+
+
+def test_a_converted_dataset_is_told_of_with_its_own_card(converted):
+    """The licence is that of main, whose files are not read."""
+    converted(UNREAD["tars and a card"])
+    assert inspect("hf:a/b", config="one").licence == "mit"

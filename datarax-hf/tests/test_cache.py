@@ -9,6 +9,8 @@ import pytest
 
 from datarax.errors import CacheMissError, InvalidURIError, UnknownSplitError
 from datarax_hf import HFSourceConfig
+from datarax_hf.cache import hub_cache
+from datarax_hf.plugin import plugin
 
 SHA, OTHER = "a" * 40, "ab" + "c" * 38
 CARD = """---
@@ -51,15 +53,33 @@ def test_the_cache_folder_is_chosen_when_the_call_is_made(
     assert len(offline("a/b", **options)) == 3
 
 
-@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "DATARAX_OFFLINE"])
+def test_what_is_derived_lies_beside_a_cache_that_is_named_by_a_folder_in_it(
+    tmp_path, cache, monkeypatch
+):
+    """As `datarax fetch` says to name it: nothing is put into the folder that was carried."""
+    (tmp_path / "there" / "datasets--a--b").mkdir(parents=True)
+    monkeypatch.delenv("DATARAX_CACHE", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "there" / "datasets--a--b" / ".."))
+    assert hub_cache(None) == tmp_path / "there"
+    folders = plugin.caches()
+    assert folders["downloads"] == str(tmp_path / "there")
+    assert folders["derived"].startswith(str(tmp_path / "datarax"))
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["HF_HUB_OFFLINE", "DATARAX_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"],
+)
 def test_the_environment_can_forbid_the_network(
     cache, make, open_reader, monkeypatch, air_gap, variable
 ):
-    """HF_HUB_OFFLINE and DATARAX_OFFLINE do what local_files_only does; 0 and false are off."""
+    """Each of these does what local_files_only does, and a miss names it; 0 and false are off."""
     make.snapshot(cache, "a/b", {"train.parquet": make.digits(3)[2]})
     monkeypatch.setenv(variable, "1")
     air_gap()
     assert len(open_reader("a/b")) == 3
+    with pytest.raises(CacheMissError, match=f"with {variable}=1 no socket is opened"):
+        open_reader("a/c")
     for off in ("0", "false", ""):
         monkeypatch.setenv(variable, off)
         assert not HFSourceConfig(name="a/b").offline
@@ -224,6 +244,16 @@ def test_script_repositories_are_read_from_the_converted_branch(cache, make, off
     np.testing.assert_array_equal(reader[0]["image"], pixels[0])
     with pytest.raises(CacheMissError):
         offline("a/b", revision="v1")
+
+
+def test_a_card_that_would_decide_is_a_miss_and_no_wrong_config(hub, make, cache, open_reader):
+    """Its configs are not known before it is here."""
+    hub.publish("a/b", {"README.md": CARD, "data/train-0.csv": "x\n1\n"})
+    open_reader("a/b", split="train")
+    (card,) = cache.glob("*/snapshots/*/README.md")
+    card.unlink()
+    with pytest.raises(CacheMissError, match=r"README\.md"):
+        open_reader("a/b", config="other", local_files_only=True)
 
 
 def test_a_folder_of_this_machine_is_read_like_a_repository(tmp_path, make, offline, monkeypatch):

@@ -95,5 +95,5 @@ def test_malformed_features_are_an_error(cache, make, offline):
     out = io.BytesIO()
     pq.write_table(pa.table({"x": [1]}).replace_schema_metadata({"huggingface": "{"}), out)
     make.snapshot(cache, "a/b", {"train.parquet": out.getvalue()})
-    with pytest.raises(CorruptDataError, match=r"train\.parquet: its 'huggingface' metadata"):
+    with pytest.raises(CorruptDataError, match=r"hf:a/b.*train\.parquet' has malf.*hf download"):
         offline("a/b")

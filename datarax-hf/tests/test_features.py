@@ -16,6 +16,7 @@ from datarax.errors import (
     CorruptDataError,
     HostOnlyFieldError,
     IntegerRangeError,
+    NotSupportedError,
     UnknownFieldError,
 )
 from datarax_hf.config import HFSourceConfig
@@ -286,6 +287,36 @@ def test_images_within_lists_and_structs_are_decoded(read, make):
     assert read(columns, features, {"image_mode": "L"})[0]["within"]["i"].shape == (2, 4)
 
 
+def nested_images(make, option):
+    """Return a list and a struct of an image each, and features that ask the same of both."""
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    image = make.png(pixels)
+    columns = {
+        "many": pa.array([[image]], pa.list_(make.IMAGE)),
+        "within": pa.array([{"i": image}], pa.struct([("i", make.IMAGE)])),
+    }
+    feature = {**option, **make.IMAGE_FEATURE}
+    return image, columns, {"many": listed(feature), "within": {"i": feature}}
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager", "streaming"])
+def test_the_mode_of_a_feature_holds_within_lists_and_structs(write, make, mode):
+    """The option, where it is given, goes before it."""
+    _, columns, features = nested_images(make, {"mode": "L"})
+    folder = write(columns, features)
+    for option, shape in ((None, (2, 4)), ("RGBA", (2, 4, 4))):
+        with datarax.load(f"hf:{folder}", mode=mode, image_mode=option) as source:
+            element = next(iter(source))
+        assert element["many"][0].shape == element["within"]["i"].shape == shape
+
+
+def test_encoded_images_within_lists_and_structs_are_decoded_where_it_is_asked_for(read, make):
+    image, columns, features = nested_images(make, {"decode": False})
+    assert read(columns, features)[0] == {"many": [image], "within": {"i": image}}
+    asked = read(columns, features, {"image_size": (3, 5)})[0]
+    assert asked["many"][0].shape == asked["within"]["i"].shape == (3, 5, 3)
+
+
 def test_an_image_that_is_not_to_be_decoded_is_its_bytes_unless_it_is_asked_for(read, make):
     """Its feature says so, and an image option says otherwise."""
     images = [make.png(np.zeros((2, 4), np.uint8))]
@@ -335,6 +366,32 @@ def test_arrays_of_any_first_dimension_are_host_arrays(read):
     got = column(reader)
     assert [value.dtype for value in got] == [np.float32] * 3
     assert [value.shape for value in got[:2]] == [(2, 3), (1, 3)]
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager", "streaming"])
+def test_a_fixed_shape_may_hold_nothing(write, mode):
+    """Of parquet files, which count a list that is empty as a null, too."""
+    numbers = pa.list_(pa.list_(pa.int32()))
+    columns = {"a": pa.array([[], []], numbers), "l": pa.array([[[], []]] * 2, numbers)}
+    features = {
+        "a": {"shape": [0, 2], "dtype": "int32", "_type": "Array2D"},
+        "l": listed(listed({"dtype": "int32", "_type": "Value"}, 0), 2),
+    }
+    folder = write(columns, features)
+    with datarax.load(f"hf:{folder}", mode=mode) as source:
+        assert {name: value.shape for name, value in next(iter(source)).items()} == {
+            "a": (0, 2),
+            "l": (2, 0),
+        }
+        batch = next(iter(source.batches(2)))
+    assert {name: value.shape for name, value in batch.items()} == {"a": (2, 0, 2), "l": (2, 2, 0)}
+
+
+def test_a_null_among_fixed_shapes_of_nothing_is_a_null(read):
+    columns = {"x": pa.array([[], None, []], pa.list_(pa.int16()))}
+    reader = read(columns, {"x": listed({"dtype": "int16", "_type": "Value"}, 0)})
+    assert reader.fields["x"].reason.startswith("1 of its values are null")
+    assert column(reader) == [[], None, []]
 
 
 def test_an_extension_type_says_the_shape_where_no_features_do(read):
@@ -470,6 +527,17 @@ def test_a_part_of_a_struct_that_is_null_is_null(read):
     reader = read({"s": pa.array([{"x": 1}, None, {"x": None}], kind)}, config={"flatten": True})
     assert column(reader, "s.x") == [1, None, None]
     assert reader.fields["s.x"].reason.startswith("2 of its values are null")
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager", "streaming"])
+def test_parts_that_would_take_the_name_of_another_field_are_an_error(write, mode):
+    """None is lost in silence; as they are stored, both are read."""
+    folder = write({"a.b": [1, 2], "a": [{"b": 3}, {"b": 4}]})
+    said = "two fields 'a.b': the column 'a.b' and the part 'b' of 'a'; load it without flatten"
+    with pytest.raises(NotSupportedError, match=said):
+        datarax.load(f"hf:{folder}", mode=mode, flatten=True)
+    with datarax.load(f"hf:{folder}", mode=mode) as source:
+        assert [(int(row["a.b"]), row["a"]) for row in source] == [(1, {"b": 3}), (2, {"b": 4})]
 
 
 def test_translations_are_flattened_to_their_languages(read):

@@ -328,6 +328,57 @@ def test_metadata_files_describe_images(read, make, kind):
     assert [row["caption"] for row in got] == ["one", "none"]
 
 
+NESTED = [
+    {"s": {"file_name": "0.png", "n": 1}, "l": [{"a_file_name": "1.png", "n": 2}]},
+    {"s": {"file_name": None, "n": None}, "l": []},
+    {"s": None, "l": [{"a_file_name": "", "n": 3}, None]},
+]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_names_of_images_may_lie_within_structs_and_lists(read, make, kind):
+    """As deep as they lie, and with a struct's parts as fields of their own."""
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(NESTED), out)
+    pixels = np.arange(2 * 4 * 5, dtype=np.uint8).reshape(2, 4, 5)
+    files = {f"{number}.png": make.png(image)["bytes"] for number, image in enumerate(pixels)}
+    files[f"metadata.{kind}"] = lines(NESTED) if kind == "jsonl" else out.getvalue()
+    got = records(read(files))
+    np.testing.assert_array_equal(got[0]["s"].pop("image"), pixels[0])
+    np.testing.assert_array_equal(got[0]["l"][0].pop("a"), pixels[1])
+    assert [row["s"] for row in got] == [{"n": 1}, {"image": None, "n": None}, None]
+    assert [row["l"] for row in got] == [[{"n": 2}], [], [{"a": None, "n": 3}, None]]
+    for options in ({}, {"image_mode": "L", "image_size": (4, 5)}):
+        reader = read(files, flatten=True, **options)
+        flat = reader.read(np.arange(3), ["s.image", "s.n"])
+        np.testing.assert_array_equal(flat["s.image"][0], pixels[0])
+        assert flat["s.image"][1:] == [None, None]
+        assert flat["s.n"] == [1, None, None]
+
+
+def test_names_within_structs_cannot_lead_out_of_the_dataset(read, make, folder):
+    image = make.png(np.zeros((2, 2), np.uint8))["bytes"]
+    (folder.parent / "secret.png").write_bytes(image)
+    with pytest.raises(CorruptDataError, match="not among the files of the split"):
+        read({"metadata.jsonl": lines([{"l": [{"file_name": "../secret.png"}]}]), "a.png": image})
+
+
+@pytest.mark.parametrize("options", [{}, {"drop_labels": False}])
+def test_metadata_that_is_dropped_leaves_the_images_alone(read, make, options):
+    """Their folders name no classes, as for `datasets`."""
+    image = make.png(np.zeros((2, 2), np.uint8))["bytes"]
+    reader = read(
+        {
+            "cat/0.png": image,
+            "dog/1.png": image,
+            "metadata.csv": "file_name,n\ncat/0.png,1\n",
+            "README.md": card(data_files="**", drop_metadata=True, **options),
+        }
+    )
+    assert len(reader) == 2
+    assert list(reader.fields) == ["image"]
+
+
 @pytest.mark.parametrize(
     "named", ["../secret.png", "/etc/secret.png", "file:///secret.png", "gone.png"]
 )

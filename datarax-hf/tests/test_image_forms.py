@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import datarax
-from datarax_hf import flat, images
+from datarax_hf import flat, image_forms, images
 from datarax_hf.flushing import Flushing
 
 SIZE = (40, 48)
@@ -22,6 +22,12 @@ SIZE = (40, 48)
 def derived(cache):
     """Where derived files lie: beside the hub cache."""
     return cache.parent / "datarax"
+
+
+@pytest.fixture(autouse=True)
+def every_form(monkeypatch):
+    """Keep the forms of small files too."""
+    monkeypatch.setattr(image_forms, "LEAST_BYTES", 0)
 
 
 @pytest.fixture
@@ -112,6 +118,14 @@ def test_a_kept_form_that_is_not_whole_is_not_believed(derived, photos, offline,
         path.write_bytes(told)
     assert offline("a/b").fields["image"] == first
     assert {path: path.read_bytes() for path in files_of(derived, ".json")} == kept
+
+
+def test_a_small_file_is_looked_at_again(derived, photos, offline, monkeypatch):
+    """That takes no time, and leaves no file."""
+    monkeypatch.setattr(image_forms, "LEAST_BYTES", 2**20)
+    photos([SIZE] * 8)
+    assert offline("a/b").fields["image"].is_array
+    assert not derived.exists()
 
 
 def test_nothing_is_kept_where_that_is_refused(derived, photos, offline):

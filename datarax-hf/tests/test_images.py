@@ -152,6 +152,22 @@ def test_null_images_stay_on_the_host(read, make):
     assert reader[1]["image"] is None
 
 
+@pytest.mark.parametrize("path", ["a.png", "../a.png", "{folder}/a.png"])
+def test_a_path_without_bytes_is_null_and_no_file_is_opened(
+    read, make, tmp_path, monkeypatch, path
+):
+    """Even where there is such a file in the working directory."""
+    image = make.png(np.zeros((2, 3), np.uint8))
+    (tmp_path / "here").mkdir()
+    for folder in (tmp_path, tmp_path / "here"):
+        (folder / "a.png").write_bytes(image["bytes"])
+    monkeypatch.chdir(tmp_path / "here")
+    reader = read([image, {"bytes": None, "path": path.format(folder=tmp_path)}])
+    first, other = (reader[row]["image"] for row in range(2))
+    assert first.shape == (2, 3)
+    assert other is None
+
+
 def test_images_are_known_without_features(read, make):
     """Bytes and a path that begin as an image are one, though no metadata says so."""
     reader = read([make.png(pixels(5, 4))], features=False)
@@ -202,5 +218,5 @@ def test_inspect_tells_the_sizes_that_images_are_stored_in(cache, make):
     make.snapshot(cache, "a/b", {"train.parquet": data})
     for options in ({}, {"image_mode": "L", "image_size": (2, 2)}):
         info = datarax.inspect("hf:a/b", local_files_only=True, **options)
-        said = "the first 3 images are of 5x3 to 6x4 pixels, L or RGB"
+        said = "the images are stored in 5x3 to 6x4 pixels, L or RGB"
         assert info.fields["image"].description == said

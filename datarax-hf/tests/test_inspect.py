@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from datarax.errors import UnknownSplitError
@@ -171,3 +172,120 @@ def test_descriptions_are_found_as_people_write_them(text, description):
 def test_citations_are_whole_entries(text, citation):
     """Braces are counted; what is never closed is none."""
     assert citation_in(text) == citation
+
+
+@pytest.fixture
+def fruit(hub, make):
+    """Publish a/fruit: splits of which none is `train`."""
+    files = {
+        f"data/{split}-00000-of-00001.parquet": make.parquet({"x": list(range(count))})
+        for split, count in (("apple", 3), ("pear", 2))
+    }
+    hub.publish("a/fruit", files)
+    return files
+
+
+def test_splits_of_which_none_is_train_are_listed(fruit, hub, open_reader):
+    """Here or not: `load` has to be told which, and the fields are those of the first."""
+    for split, here in (("pear", False), ("apple+pear", True)):
+        open_reader("a/fruit", split=split)
+        for offline in (False, True):
+            info = inspect("hf:a/fruit", local_files_only=offline)
+            assert list(info.splits) == ["apple", "pear"]
+            assert info.splits["pear"].records == 2
+            assert (info.records, info.plan, info.local) == (None, None, here)
+            assert [name for name, held in info.files.items() if held] == list(fruit)[not here :]
+            assert any("'apple', 'pear' with split=" in note for note in info.notes)
+    assert info.fields["x"].dtype == "int64"
+    info = inspect("hf:a/fruit", split="pear")
+    assert (info.records, list(info.splits)) == (2, ["apple", "pear"])
+    with pytest.raises(UnknownSplitError, match="say which with split="):
+        open_reader("a/fruit")
+
+
+def test_info_shows_splits_of_which_none_is_train(fruit, capsys):
+    """On the command line."""
+    from datarax.cli.main import main
+
+    assert main(["info", "hf:a/fruit"]) == 0
+    assert {"apple", "pear"} <= set(capsys.readouterr().out.split())
+
+
+def test_a_folder_of_splits_of_which_none_is_train_is_told_of(tmp_path, fruit):
+    """Its first split is read for it."""
+    (tmp_path / "data").mkdir()
+    for name, data in fruit.items():
+        (tmp_path / name).write_bytes(data)
+    info = inspect(f"hf:{tmp_path}")
+    assert {name: split.records for name, split in info.splits.items()} == {"apple": 3, "pear": 2}
+    assert info.fields["x"].dtype == "int64"
+    assert info.local
+
+
+def lists_of(feature, length=-1):
+    return {"feature": feature, "length": length, "_type": "List"}
+
+
+def test_class_names_are_told_wherever_labels_lie(hub, make, open_reader):
+    """Of labels with nulls, in lists, and in structs: from the card, and from the files."""
+    abc, xy = make.labels("a", "b", "c"), make.labels("x", "y")
+    features = {
+        "nulls": abc,
+        "tags": lists_of(abc),
+        "deep": lists_of(lists_of(abc)),
+        "one": {"label": abc, "text": make.value("string")},
+        "two": {"left": abc, "right": lists_of({"inner": xy})},
+    }
+    columns = {
+        "nulls": [0, None],
+        "tags": [[0], [1, 2]],
+        "deep": [[[0]], [[1], []]],
+        "one": [{"label": 1, "text": "t"}] * 2,
+        "two": [{"left": 1, "right": [{"inner": 0}]}] * 2,
+    }
+    names = "class_label: {names: {'0': a, '1': b, '2': c}}"
+    card = f"""---
+dataset_info:
+  features:
+  - {{name: nulls, dtype: {{{names}}}}}
+  - {{name: tags, list: {{{names}}}}}
+  - {{name: deep, list: {{list: {{{names}}}}}}}
+  - {{name: one, struct: [{{name: label, dtype: {{{names}}}}}, {{name: text, dtype: string}}]}}
+  - name: two
+    struct:
+    - {{name: left, dtype: {{{names}}}}}
+    - {{name: right, list: [{{name: inner, dtype: {{class_label: {{names: {{'0': x, '1': y}}}}}}}}]}}
+---
+"""
+    hub.publish("a/b", {"README.md": card, "train.parquet": make.parquet(columns, features)})
+    for _ in range(2):
+        fields = inspect("hf:a/b").fields
+        for name in ("nulls", "tags", "deep", "one"):
+            assert fields[name].class_names == ("a", "b", "c"), name
+        assert fields["one"].description == "the classes are those of 'label'"
+        assert fields["two"].description == (
+            "'left' has the classes 'a', 'b', 'c'; 'right.inner' has the classes 'x', 'y'"
+        )
+        open_reader("a/b")
+    assert inspect("hf:a/b").local
+
+
+SQUARE = {"image_mode": "RGB", "image_size": (2, 2)}
+
+
+@pytest.mark.parametrize("options", [{}, SQUARE])
+@pytest.mark.parametrize("bytes_of_all", [None, 1])
+def test_original_sizes_are_told_of_images_that_differ(
+    tmp_path, make, monkeypatch, options, bytes_of_all
+):
+    """Whatever is asked of them; of very many, some here and there are looked at."""
+    shapes = [(4, 5)] * 300 + [(9, 3)] + [(6, 12)]
+    images = [make.png(np.zeros(shape, np.uint8)) for shape in shapes]
+    data = make.parquet({"image": images}, row_group_size=50, types={"image": make.IMAGE})
+    (tmp_path / "train.parquet").write_bytes(data)
+    if bytes_of_all is not None:
+        monkeypatch.setattr("datarax_hf.reader.DESCRIBED_BYTES", bytes_of_all)
+        monkeypatch.setattr("datarax_hf.reader.DESCRIBED_IMAGES", 10)
+    field = inspect(f"hf:{tmp_path}", **options).fields["image"]
+    which = "the images" if bytes_of_all is None else "62 of 302 images"
+    assert field.description == f"{which} are stored in 4x3 to 9x12 pixels, L"

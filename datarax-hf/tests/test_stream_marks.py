@@ -204,14 +204,28 @@ def test_a_quote_that_opens_nothing_tells_no_end(text, end):
 
 
 @pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (as_csv(["x"] * 40, "\n").replace(b"7,tx", b'7,5" t'), ""),
+        (as_csv(["x"] * 40, "\n").replace(b"7,tx", b"7"), ""),
+        (b"# it's \"\n" + as_csv(["x"] * 40, "\n"), "skiprows: 1"),
+        (as_csv(["a"] * 40, "\n").replace(b"a", b"\\\n"), 'escapechar: "\\\\"'),
+        (as_csv(["x"] * 40, "\r"), ""),
+        (as_csv(["x"] * 40, "\n").replace(b",", b",y,"), ""),
+    ],
+)
+def test_csv_that_is_cut_row_by_row_is_resumed_at_each_record(folders, data, options):
+    """Quotes within fields, short rows, escapes, lone returns, and row names."""
+    card = f"---\nconfigs:\n- config_name: default\n  data_files: train.csv\n  {options}\n---\n"
+    whole, found = check(folders(**{"train.csv": data, "README.md": card.encode()}))
+    assert len(whole) == 40
+    assert len(found) > 3
+
+
+@pytest.mark.parametrize(
     ("name", "data", "options"),
     [
-        ("train.csv", as_csv(["x"] * 40, "\n").replace(b"7,tx", b'7,5" t'), ""),
-        ("train.csv", as_csv(["x"] * 40, "\n").replace(b"7,tx", b"7"), ""),
         ("train.csv", as_csv(["é"] * 40, "\n").decode().encode("utf-16"), "encoding: utf-16"),
-        ("train.csv", b"# it's \"\n" + as_csv(["x"] * 40, "\n"), "skiprows: 1"),
-        ("train.csv", as_csv(["a"] * 40, "\n").replace(b"a", b"\\\n"), 'escapechar: "\\\\"'),
-        ("train.csv", as_csv(["x"] * 40, "\r"), ""),
         ("train.jsonl", gzip.compress(as_json(["x"] * 40, "\n")), ""),
         ("train.json", json.dumps([{"x": x} for x in range(40)]).encode(), ""),
         (

@@ -13,6 +13,7 @@ from datarax.errors import CacheMissError, CorruptDataError, NotSupportedError
 from datarax.registry.loading import verify
 
 NAME = "data/train-00000-of-00001.parquet"
+TEST = "data/test-00000-of-00001.parquet"
 
 
 @pytest.fixture
@@ -183,14 +184,15 @@ def test_a_folder_of_hf_download_knows_its_hashes(numbers, hub, tmp_path, cache)
         "a/b", repo_type="dataset", local_dir=folder, endpoint=hub.endpoint, cache_dir=cache
     )
     uri = f"hf:{folder}"
-    assert verify(uri).files == {NAME: "ok"}
+    assert verify(uri).files == {NAME: "ok", TEST: "ok"}
     (folder / NAME).write_bytes(b"other")
-    found = verify(uri)
+    assert verify(uri).files == {NAME: "damaged", TEST: "ok"}
+    found = verify(uri, split="train")
     assert found.files == {NAME: "damaged"}
     assert found.remedy is not None
     assert "good copies" in found.remedy
     shutil.rmtree(folder / ".cache")
-    assert verify(uri).files == {NAME: "unknown"}
+    assert verify(uri).files == {NAME: "unknown", TEST: "unknown"}
 
 
 def test_the_listing_that_is_kept_is_the_one_that_the_client_keeps(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datarax_hf.errors import CacheWriteError as CacheWriteError
     from datarax_hf.errors import HubAccessError as HubAccessError
     from datarax_hf.errors import HubConnectionError as HubConnectionError
+    from datarax_hf.errors import HubTokenError as HubTokenError
     from datarax_hf.reader import HFReader as HFReader
     from datarax_hf.source import HFSource as HFSource
 
@@ -26,6 +27,7 @@ _HOMES = {
     "HFSourceConfig": "datarax_hf.config",
     "HubAccessError": "datarax_hf.errors",
     "HubConnectionError": "datarax_hf.errors",
+    "HubTokenError": "datarax_hf.errors",
     "prune": "datarax_hf.derived",
 }
 
@@ -36,6 +38,7 @@ __all__ = [
     "HFSourceConfig",
     "HubAccessError",
     "HubConnectionError",
+    "HubTokenError",
     "__version__",
     "prune",
 ]

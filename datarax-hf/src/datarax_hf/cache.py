@@ -78,16 +78,21 @@ class Snapshot:
 
 def hub_cache(cache_dir: StrPath | None) -> Path:
     """Return the cache folder, as huggingface_hub would choose it if it were imported now."""
-    environ = os.environ
-    default = Path(environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    home = Path(environ.get("HF_HOME") or default)
     chosen = (
         (None if cache_dir is None else str(cache_dir))
-        or environ.get("HF_HUB_CACHE")
-        or environ.get("HUGGINGFACE_HUB_CACHE")
-        or str(home / "hub")
+        or os.environ.get("HF_HUB_CACHE")
+        or os.environ.get("HUGGINGFACE_HUB_CACHE")
+        or str(hub_home() / "hub")
     )
-    return Path(os.path.expandvars(chosen)).expanduser().absolute()
+    path = Path(os.path.expandvars(chosen)).expanduser().absolute()
+    # Beside `folder/..` is beside what that leads to, and not within the folder.
+    return Path(os.path.realpath(path)) if ".." in path.parts else path
+
+
+def hub_home() -> Path:
+    """Return the folder that HF_HOME names now; `~` and variables in it are left as they are."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(os.environ.get("HF_HOME") or default)
 
 
 def repo_folder(cache: Path, dataset: str) -> Path:
@@ -135,18 +140,28 @@ def known_names(cache: Path, name: str) -> tuple[str, ...]:
 def resolve(repo: Path, revision: str) -> str | None:
     """Return the commit that `revision` stands for in a cached repository, or None.
 
-    A commit in full, a branch, tag or other ref, or the prefix of exactly one cached commit.
+    A commit in full, a branch, tag or other ref, or the prefix of exactly one cached commit. Of a
+    commit the cache has files, or the listing: of some datasets there is no file to read.
     """
     if is_commit(revision):
-        return revision if (repo / "snapshots" / revision).is_dir() else None
+        return revision if _is_known(repo, revision) else None
     ref = repo / "refs" / revision
     if ref.is_file():
-        commit = ref.read_text(encoding="utf-8").strip()
-        return commit if is_commit(commit) and (repo / "snapshots" / commit).is_dir() else None
+        commit = read_ref(repo, revision)
+        return commit if commit is not None and _is_known(repo, commit) else None
     if is_short_commit(revision):
         matches = [commit for commit in _commits(repo) if commit.startswith(revision)]
         return matches[0] if len(matches) == 1 else None
     return None
+
+
+def read_ref(repo: Path, revision: str) -> str | None:
+    """Return the commit that a cached repository notes for a ref; None where it notes none."""
+    try:
+        commit = (repo / "refs" / revision).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError):
+        return None
+    return commit if is_commit(commit) else None
 
 
 def known_revisions(cache: Path, name: str) -> list[str]:
@@ -248,6 +263,15 @@ def write_ref(repo: Path, revision: str, commit: str) -> None:
     _note(repo / "refs" / revision, commit)
 
 
+def write_commit(repo: Path, commit: str) -> None:
+    """Note that a commit is known, where no file of it is needed.
+
+    The clients take a ref for damaged whose commit has no folder.
+    """
+    with contextlib.suppress(OSError):
+        (repo / "snapshots" / commit).mkdir(parents=True, exist_ok=True)
+
+
 def write_name(repo: Path, name: str) -> None:
     """Note that the dataset of a cached repository was asked for as `name`."""
     _note(repo / NAMES / "--".join(name.split("/")), "")
@@ -257,7 +281,7 @@ def _note(path: Path, text: str) -> None:
     """Write a small file, whole or not at all; a read-only cache is left as it is."""
     partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
+        if path.is_file() and path.read_bytes() == text.encode():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8")
@@ -265,6 +289,11 @@ def _note(path: Path, text: str) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _is_known(repo: Path, commit: str) -> bool:
+    folder = repo / "snapshots" / commit
+    return folder.is_dir() or (repo / "trees" / f"{commit}.json").is_file()
 
 
 def _commits(repo: Path) -> list[str]:

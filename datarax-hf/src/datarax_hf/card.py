@@ -27,7 +27,17 @@ _TYPES = {
     "translation": "Translation",
     "translation_variable_languages": "TranslationVariableLanguages",
     "json": "Json",
+    "pdf": "Pdf",
+    "nifti": "Nifti",
+    "mesh": "Mesh",
+    "bio_sequence": "BioSequence",
+    "bio_structure": "BioStructure",
 }
+_UNKNOWN = "Unknown"
+"""The `_type` of an entry that cannot be read: a column of it is what it is stored as."""
+
+_BESIDE_THE_TYPE = {"name", "length", "id"}
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -102,12 +112,38 @@ class Card:
         ]
 
     def features(self, config: str) -> dict[str, Any] | None:
-        """Return the features of a configuration, in the form parquet metadata has them."""
-        listed = self.info_of(config).get("features") or self.options(config).get("features")
-        try:
-            return _features(listed) if isinstance(listed, list) and listed else None
-        except (KeyError, TypeError, ValueError, AttributeError):
+        """Return the features of a configuration, in the form parquet metadata has them.
+
+        A `_type` that is not known, or an entry that cannot be read, is what it is stored as;
+        `odd_features` tells of it.
+        """
+        listed = self._features(config)
+        if not isinstance(listed, list) or not all(map(_is_named, listed)):
             return None
+        return {str(entry["name"]): _column(entry)[0] for entry in listed} or None
+
+    def odd_features(self, config: str) -> list[str]:
+        """Return notes on what the features of a configuration say that is not known."""
+        listed = self._features(config)
+        if listed is None:
+            return []
+        if not isinstance(listed, list) or not all(map(_is_named, listed)):
+            return ["the card's features are no list of names and types; types are inferred"]
+        notes = []
+        for entry in listed:
+            feature, problem = _column(entry)
+            unknown = sorted(_unknown_types(feature))
+            if problem is not None:
+                what = f"cannot be read ({problem})"
+            elif unknown:
+                what = f"is of the type {unknown[0]!r}, which is not known"
+            else:
+                continue
+            notes.append(f"the card's feature {entry['name']!r} {what}; it is read as it is stored")
+        return notes
+
+    def _features(self, config: str) -> Any:
+        return self.info_of(config).get("features") or self.options(config).get("features")
 
     def text(self, key: str) -> str | None:
         """Return an entry of the card as text: 'license' may be one or a list."""
@@ -155,8 +191,8 @@ def parse_card(text: str, dataset: str) -> Card:
     try:
         configs = tuple(_config(entry) for entry in meta.get("configs") or ())
         if len({config.name for config in configs}) < len(configs):
-            raise ValueError("a config_name stands twice")  # noqa: TRY301  # one way to the note
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError("a config_name stands twice")  # one way to the note
+    except _MALFORMED as error:
         note = f"'configs' in {dataset}/{CARD} cannot be read ({error}); splits are from file names"
         return Card((), _info(meta.get("dataset_info")), meta, (note,))
     return Card(configs, _info(meta.get("dataset_info")), meta)
@@ -212,7 +248,37 @@ def _info(listed: Any) -> dict[str, Mapping[str, Any]]:
     }
 
 
+def _is_named(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and "name" in entry
+
+
+def _column(entry: Mapping[str, Any]) -> tuple[Any, str | None]:
+    """Return the feature of one column, and what is wrong with its entry, or None."""
+    try:
+        return _feature(entry), None
+    except _MALFORMED as error:
+        return {"_type": _UNKNOWN}, str(error)
+
+
+def _unknown_types(feature: Any) -> set[str]:
+    """Return the types within a feature that `datasets` 5.2 does not have, as the card has them."""
+    from datarax_hf.formats.guess import storage_type
+
+    if not isinstance(feature, Mapping):
+        return set()
+    kind = feature.get("_type")
+    if kind == "Value":
+        return set() if storage_type(feature) is not None else {str(feature["dtype"])}
+    if kind in _LISTS.values():
+        return _unknown_types(feature["feature"])
+    if isinstance(kind, str):
+        return set() if kind in _TYPES.values() else {kind}
+    return {found for part in feature.values() for found in _unknown_types(part)}
+
+
 def _features(listed: list[Any]) -> dict[str, Any]:
+    if not all(map(_is_named, listed)):
+        raise ValueError("a part of it has no name")
     return {str(entry["name"]): _feature(entry) for entry in listed}
 
 
@@ -222,6 +288,8 @@ def _feature(entry: Any) -> Any:
         return _feature({"dtype": entry})
     if isinstance(entry, list):
         return _features(entry)
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"{entry!r} names no type")
     for key, kind in _LISTS.items():
         if key in entry:
             inner = _feature(entry[key])
@@ -239,9 +307,21 @@ def _feature(entry: Any) -> Any:
         return {"_type": _TYPES[dtype]} if dtype in _TYPES else {"dtype": dtype, "_type": "Value"}
     if "dtype" in entry:
         return _feature(entry["dtype"])
-    kind, options = next((key, value) for key, value in entry.items() if key in _TYPES)
-    feature = {**(options or {}), "_type": _TYPES[kind]}
-    if isinstance(feature.get("names"), Mapping):
-        names = feature["names"]
-        feature["names"] = [names[key] for key in sorted(names, key=int)]
+    word = next((str(key) for key in entry if key not in _BESIDE_THE_TYPE), None)
+    if word is None:
+        raise ValueError("it names no type")
+    options = entry[word] or {}
+    if not isinstance(options, Mapping):
+        raise TypeError(f"{word!r} is followed by {options!r}")
+    feature = {**options, "_type": _TYPES.get(word, word)}
+    if word == "class_label" and isinstance(feature.get("names"), Mapping):
+        feature["names"] = _names_in_order(feature["names"])
     return feature
+
+
+def _names_in_order(names: Mapping[Any, Any]) -> list[Any]:
+    """Return class names in the order of their numbers, of which none may be missing."""
+    by_number = {int(number): name for number, name in names.items()}
+    if sorted(by_number) != list(range(len(names))):
+        raise ValueError(f"its classes are numbered {sorted(by_number)}")
+    return [by_number[number] for number in range(len(names))]

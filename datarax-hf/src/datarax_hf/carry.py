@@ -1,4 +1,4 @@
-"""Filling the cache with all that `load` would read, and saying what to copy: the hook `fetch`."""
+"""Filling the cache with all that `load` may read, and saying what to copy: the hook `fetch`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from datarax_hf.locate import locate
 def fetch(config: HFSourceConfig) -> Fetched:
     """Bring the files of `config` onto this machine, and return the folder to carry.
 
+    Where no split is named they are those of all splits.
+
     It is the dataset's own folder in the cache: with its blobs, its listings and what its revisions
     stand for. In whichever folder it is put, that one is the cache there.
 
     Raises:
         The errors of `HFSource`, but for those of decoding.
     """
-    plan = locate(config)
+    plan = locate(config, every=True)
     snapshot = plan.snapshot
     names = [name for files in plan.files.values() for name in files]
     if snapshot.has(CARD):

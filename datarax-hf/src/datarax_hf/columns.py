@@ -93,7 +93,7 @@ def column_of(
         )
     elif kind.form == "image":
         field = Field.host_only("its feature says not to decode it; image_mode='RGB' decodes it")
-    return ObjectColumn(name, field, kind, own)
+    return ObjectColumn(name, field, kind, decoder)
 
 
 def check_filled(fill_nulls: Mapping[str, Any], names: Collection[str]) -> None:
@@ -150,7 +150,8 @@ class ArrayColumn(Column):
         if not parts:
             return np.empty((0, *shape), self.field.dtype)
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return values.astype(self.field.dtype, copy=False).reshape(-1, *shape)
+        # Told rather than -1, which no size follows from where a shape has a zero.
+        return values.astype(self.field.dtype, copy=False).reshape(len(data), *shape)
 
     def gather(self, loaded: NDArray[Any], rows: Rows, place: Place) -> NDArray[Any]:  # noqa: ARG002
         return loaded[rows]
@@ -195,7 +196,7 @@ class ObjectColumn(Column):
 
     Attributes:
         kind: What it holds; None is what Arrow makes of it.
-        decoder: How images within its values become arrays.
+        decoder: How images within its values become arrays, as the options say.
     """
 
     kind: Kind | None = None

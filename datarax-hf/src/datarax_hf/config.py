@@ -10,10 +10,13 @@ from typing import SupportsIndex
 
 from datarax.errors import InvalidURIError
 from datarax.sources import SourceConfig
-from datarax_hf.names import is_dataset_name, is_local
+from datarax.sources.config import environment_switch
+from datarax_hf.names import LONGEST, is_dataset_name, is_local
+from datarax_hf.tokens import checked_token
 
 IMAGE_MODES = ("L", "LA", "RGB", "RGBA")
-_OFF = {"", "0", "false", "no", "off"}
+_HUB_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+"""The switches by which what is built on the Hub's client stays offline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +77,14 @@ class HFSourceConfig(SourceConfig):
             raise TypeError(f"verify is True or False, got {self.verify!r}")
         if self.token is not None and not isinstance(self.token, str | bool):
             raise TypeError(f"token is a string, a bool or None; got {type(self.token).__name__}")
+        if isinstance(self.token, str):
+            object.__setattr__(self, "token", checked_token(self.token, "token="))
         if not is_local(self.name) and not is_dataset_name(self.name):
             raise InvalidURIError(
                 f"{self.name!r} cannot be a dataset on the Hub; write 'dataset' or "
-                "'namespace/dataset' in letters, digits, '.', '_' and '-', or './folder' for a "
-                "folder of this machine"
+                "'namespace/dataset' in letters, digits, '.', '_' and '-', each of up to "
+                f"{LONGEST} characters and without '.git' at the end, or './folder' for a folder "
+                "of this machine"
             )
         if self.revision is not None and not _is_ref(self.revision):
             raise InvalidURIError(
@@ -98,8 +104,17 @@ class HFSourceConfig(SourceConfig):
 
     @property
     def offline(self) -> bool:
-        """Whether no socket may be opened: as every source has it, or HF_HUB_OFFLINE."""
-        return super().offline or os.environ.get("HF_HUB_OFFLINE", "").strip().lower() not in _OFF
+        """Whether no socket may be opened: as every source has it, or by a switch of the Hub's."""
+        return super().offline or any(map(environment_switch, _HUB_OFFLINE))
+
+    @property
+    def offline_by(self) -> str:
+        """What keeps a load offline, in words: the option, or the environment variable."""
+        if not self.local_files_only:
+            for name in ("DATARAX_OFFLINE", *_HUB_OFFLINE):
+                if environment_switch(name):
+                    return f"{name}={os.environ[name]}"
+        return "local_files_only=True"
 
 
 def _is_ref(revision: str) -> bool:

@@ -42,6 +42,7 @@ _LOCK_SECONDS = 2.0
 _JOIN_SECONDS = 0.2
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LOCKED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True)
@@ -404,7 +405,7 @@ def _told_of(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise _full(folder, f"cannot take more ({error.strerror})") from error
-        if error.errno in _LOCKED:
+        if error.errno in _LOCKED | _NO_FOLDER:
             raise CacheWriteError(
                 error.errno,
                 f"the cache folder {folder} cannot be written ({error.strerror}), and files are to "

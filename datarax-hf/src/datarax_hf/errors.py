@@ -13,6 +13,10 @@ class HubAccessError(UnknownDatasetError, PermissionError):
     """The dataset exists, but this token (or no token) may not read it."""
 
 
+class HubTokenError(DataraxError, ValueError):
+    """An access token that cannot be one, or cannot be read; the text does not show it."""
+
+
 class CacheWriteError(DataraxError, OSError):
     """The cache folder is full, would be, or cannot be written."""
 

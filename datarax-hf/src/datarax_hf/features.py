@@ -52,11 +52,29 @@ class Kind:
     encoded: bool = False
 
 
+class MalformedFeaturesError(CorruptDataError):
+    """Metadata that is not what `datasets` writes; who knows the dataset says it of the dataset.
+
+    Args:
+        file: The file's name.
+        error: What is wrong.
+    """
+
+    def __init__(self, file: str, error: Exception) -> None:
+        self.file = file
+        self.what = f"has malformed 'huggingface' metadata: {error!r}"
+        super().__init__(f"{file} {self.what}")
+
+
 def read_features(schema: pa.Schema, *, where: str) -> Features | None:
     """Return the features in a parquet schema's metadata; None where there are none.
 
+    Args:
+        schema: The schema.
+        where: The file's name.
+
     Raises:
-        CorruptDataError: If they are not what `datasets` writes.
+        MalformedFeaturesError: If they are not what `datasets` writes.
     """
     raw = (schema.metadata or {}).get(b"huggingface")
     if raw is None:
@@ -64,9 +82,7 @@ def read_features(schema: pa.Schema, *, where: str) -> Features | None:
     try:
         features = json.loads(raw)["info"]["features"]
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptDataError(
-            f"{where}: its 'huggingface' metadata is malformed: {error!r}"
-        ) from error
+        raise MalformedFeaturesError(where, error) from error
     return features if isinstance(features, dict) else None
 
 

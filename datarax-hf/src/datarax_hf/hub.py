@@ -13,13 +13,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from huggingface_hub import HfApi, constants, get_session
+from huggingface_hub import HfApi, get_session
 from huggingface_hub.errors import (
     DisabledRepoError,
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
-    LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -29,7 +28,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, by 
     hf_raise_for_status,
 )
 
-from datarax.errors import DataraxError, UnknownDatasetError, nearest
+from datarax.errors import DataraxError, UnknownDatasetError
 from datarax_hf import __version__
 from datarax_hf.cache import (
     Snapshot,
@@ -39,6 +38,7 @@ from datarax_hf.cache import (
     is_short_commit,
     read_tree,
     repo_folder,
+    write_commit,
     write_name,
     write_ref,
     write_tree,
@@ -46,8 +46,9 @@ from datarax_hf.cache import (
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.download import Server, download
 from datarax_hf.errors import HubAccessError, HubConnectionError
-from datarax_hf.names import CANONICAL, is_dataset_name
+from datarax_hf.names import is_dataset_name, near_name
 from datarax_hf.retry import HTTP_ERROR, Patience, asked_too_long, persist, told
+from datarax_hf.tokens import find_token, hidden, shows_token
 
 _TIMEOUT = 30.0
 
@@ -62,13 +63,15 @@ class Hub:
 
     def __init__(self, config: HFSourceConfig, *, brief: bool = False) -> None:
         self._endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-        self._token = config.token
         self._cache = hub_cache(config.cache_dir)
         self._patience = Patience.from_environment()
         self._look_up_patience = self._patience.brief() if brief else self._patience
         with self._told(config.name, ""):
+            self._token = find_token(config.token)
             headers = build_hf_headers(
-                token=self._token, library_name="datarax-hf", library_version=__version__
+                token=self._token.for_client,
+                library_name="datarax-hf",
+                library_version=__version__,
             )
         self.server = Server(self._endpoint, headers, self._patience)
 
@@ -133,9 +136,18 @@ class Hub:
         with self._told(snapshot.dataset, snapshot.revision):
             download(self.server, snapshot, {name: tree[name] for name in names})
 
-    def remember(self, snapshot: Snapshot, *, asked: str) -> None:
-        """Note in the cache what the revision stands for and what the dataset was asked for as."""
+    def remember(self, snapshot: Snapshot, *, asked: str, listed: bool = False) -> None:
+        """Note in the cache what the revision stands for and what the dataset was asked for as.
+
+        Args:
+            snapshot: The revision and its commit.
+            asked: What the dataset was asked for as.
+            listed: Whether to keep the listing too, for a commit of which no file is downloaded.
+        """
         repo = snapshot.folder.parents[1]
+        if listed:
+            self._tree(snapshot)
+        write_commit(repo, snapshot.commit)
         if not snapshot.commit.startswith(snapshot.revision):
             write_ref(repo, snapshot.revision, snapshot.commit)
         if asked != snapshot.dataset:
@@ -146,7 +158,7 @@ class Hub:
         return self._told(snapshot.dataset, snapshot.revision)
 
     def _info(self, name: str, revision: str) -> Any:
-        api = HfApi(endpoint=self._endpoint, token=self._token)
+        api = HfApi(endpoint=self._endpoint, token=self._token.for_client)
         return persist(
             lambda: api.dataset_info(name, revision=revision, timeout=_TIMEOUT),
             self._look_up_patience,
@@ -157,7 +169,7 @@ class Hub:
         """Return the commit of `main` that `revision` is the beginning of, or None."""
         if not is_short_commit(revision):
             return None
-        api = HfApi(endpoint=self._endpoint, token=self._token)
+        api = HfApi(endpoint=self._endpoint, token=self._token.for_client)
         commits = persist(
             lambda: api.list_repo_commits(name, repo_type="dataset"), self._look_up_patience, name
         )
@@ -204,20 +216,15 @@ class Hub:
             told = self._in_our_words(error, name, revision)
             if told is None:
                 raise
-            raise told from error
+            raise told from None if shows_token(error) else error
 
     def _in_our_words(self, error: BaseException, name: str, revision: str) -> Exception | None:
         """Return the datarax error for one of the client's, or None for what is not the Hub's."""
         hub = self._endpoint
         match error:
-            case LocalTokenNotFoundError():
-                return HubAccessError(
-                    f"token=True, and no token was found for the dataset {name!r}; log in by "
-                    "'hf auth login', set HF_TOKEN, or give the token itself"
-                )
             case GatedRepoError():
                 return HubAccessError(
-                    f"the dataset {name!r} is gated, and {self._token_used()} has no access; ask "
+                    f"the dataset {name!r} is gated, and {self._token.origin} has no access; ask "
                     f"for it at {hub}/datasets/{name}, then log in by 'hf auth login', or give "
                     "token="
                 )
@@ -228,8 +235,8 @@ class Hub:
                 )
             case RepositoryNotFoundError():
                 return UnknownDatasetError(
-                    f"{hub} has no dataset {name!r}, or it is private and {self._token_used()} may "
-                    f"not see it ('hf auth login', or token=).{nearest(name, _known(name))}"
+                    f"{hub} has no dataset {name!r}, or it is private and {self._token.origin} may "
+                    f"not see it ('hf auth login', or token=).{near_name(name)}"
                 )
             case RevisionNotFoundError():
                 return UnknownDatasetError(
@@ -238,18 +245,20 @@ class Hub:
                 )
             case HfHubHTTPError() if error.response.status_code in {401, 403}:
                 return HubAccessError(
-                    f"{hub} refuses the dataset {name!r} to {self._token_used()} "
+                    f"{hub} refuses the dataset {name!r} to {self._token.origin} "
                     f"(HTTP {error.response.status_code}{_said(error)}); check it by "
                     "'hf auth whoami', or give token=False where the dataset is public"
                 )
             case EntryNotFoundError():
                 return UnknownDatasetError(
-                    f"{hub} lists a file of {name!r} at {revision!r} and does not have it: {error}"
+                    f"{hub} lists a file of {name!r} at {revision!r} and does not have it: "
+                    f"{hidden(str(error))}"
                 )
             case OfflineModeIsEnabled():
                 return HubConnectionError(
-                    f"huggingface_hub was imported with HF_HUB_OFFLINE on and cannot ask for "
-                    f"{name!r}; start Python without it, or pass local_files_only=True."
+                    "huggingface_hub was imported with HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE on "
+                    f"and cannot ask for {name!r}; start Python without them, or pass "
+                    "local_files_only=True."
                 )
             case HfHubHTTPError():
                 seconds = asked_too_long(error)
@@ -266,17 +275,6 @@ class Hub:
             )
         return None
 
-    def _token_used(self) -> str:
-        """Return words for the token that requests carry, and where it comes from."""
-        if "authorization" not in self.server.headers:
-            return "a request without a token"
-        if isinstance(self._token, str):
-            return "the token of token="
-        for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-            if os.environ.get(variable):
-                return f"the token of {variable}"
-        return f"the token in {constants.HF_TOKEN_PATH}"
-
 
 def _tree_entry(entry: dict[str, Any]) -> TreeEntry:
     large = entry.get("lfs") or {}
@@ -285,9 +283,5 @@ def _tree_entry(entry: dict[str, Any]) -> TreeEntry:
     )
 
 
-def _known(name: str) -> tuple[str, ...]:
-    return tuple(CANONICAL.values()) if "/" in name else tuple(CANONICAL)
-
-
 def _said(error: Any) -> str:
-    return f", {error.server_message!r}" if error.server_message else ""
+    return f", {hidden(error.server_message)!r}" if error.server_message else ""

@@ -21,6 +21,10 @@ from datarax_hf.images import ImageForm
 from datarax_hf.shards import Shards
 
 VERSION = 1
+
+LEAST_BYTES = 2**20
+"""Images of a file that stores fewer bytes of them are looked at again: it takes no time."""
+
 _MOST = 1000
 
 
@@ -83,7 +87,8 @@ class KeptForms:
 
     def put(self, groups: range, forms: Forms) -> None:
         """Keep the forms of the images of a file, where anything is kept at all."""
-        if self.derived.refused:
+        stored = self.shards.stored_bytes(self.column.name, groups)
+        if self.derived.refused or stored < LEAST_BYTES:
             return
         told = {"forms": [[f.mode, f.height, f.width] for f in forms.forms], "null": forms.null}
 

@@ -6,18 +6,19 @@ the card is ever downloaded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from datarax.errors import listing
 from datarax.registry import DatasetInfo, SplitInfo
 from datarax.sources import Field
 from datarax_hf.card import CARD
+from datarax_hf.class_names import with_class_names
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import fields_from
 from datarax_hf.locate import look
 from datarax_hf.plan import Contents, Plan, make_plan
-from datarax_hf.reader import described_fields, open_reader
+from datarax_hf.reader import described_fields, open_reader, says_features
 from datarax_hf.readme import citation_in, description_in
 from datarax_hf.shards import count_records
 from datarax_hf.structs import flat_features
@@ -27,13 +28,15 @@ def inspect(uri: str, config: HFSourceConfig) -> DatasetInfo:
     """Return what is known of the dataset that `config` names.
 
     Where several configurations exist and none is the default, they are listed and no fields are.
+    Where load has to be told a split, all are listed, and the fields are those of the first.
 
     Raises:
         The errors of `HFSource`, but for missing data files: those are told in `files`.
     """
     contents = look(config)
-    card, snapshot, layout = contents.card, contents.snapshot, contents.layout
-    readme = _readme(contents)
+    snapshot, layout = contents.snapshot, contents.layout
+    said = contents.in_place_of or contents
+    card, readme = said.card, _readme(said)
     info = DatasetInfo(
         uri=uri,
         splits={},
@@ -59,13 +62,27 @@ def _readme(contents: Contents) -> str:
 
 
 def _of_config(info: DatasetInfo, contents: Contents, config: HFSourceConfig) -> DatasetInfo:
-    snapshot = contents.snapshot
-    plan = make_plan(contents, config)
+    plan = make_plan(contents, config, every=True)
+    if config.split is not None:
+        return _of_plan(info, plan, config)
+    names = tuple(plan.files)
+    if len(names) > 1 and TRAIN not in names:
+        note = (
+            f"load has to be told which of the splits {listing(names)} with split=; the fields are "
+            f"those of {names[0]!r}"
+        )
+        told = _of_plan(replace(info, notes=(*info.notes, note)), plan.only(names[0]), config)
+        return replace(told, records=None, bytes=None, local=all(told.files.values()))
+    return _of_plan(info, plan.only(TRAIN if TRAIN in names else names[0]), config)
+
+
+def _of_plan(info: DatasetInfo, plan: Plan, config: HFSourceConfig) -> DatasetInfo:
+    contents, snapshot = plan.contents, plan.snapshot
     files = contents.splits(plan.config)
     splits = {split: _split(plan, split, names) for split, names in files.items()}
     counted = {name: split.records for name, split in splits.items() if split.records is not None}
     here = not plan.lacking()
-    fields, records = _stored(plan, config) if here else _promised(plan, splits)
+    fields, records, odd = _stored(plan, config) if here else _promised(plan, splits)
     sizes = [field.nbytes for field in fields.values()]
     known = [size for size in sizes if size is not None]
     whole = records is not None and bool(sizes) and len(known) == len(sizes)
@@ -77,34 +94,46 @@ def _of_config(info: DatasetInfo, contents: Contents, config: HFSourceConfig) ->
         bytes=sum(known) * records if whole and records is not None else None,
         local=here,
         files={name: snapshot.has(name) for names in files.values() for name in names},
-        notes=(*info.notes, *contents.card.miscounts(plan.config, counted)),
+        notes=(
+            *info.notes,
+            *contents.unmatched(plan.config),
+            *odd,
+            *contents.card.miscounts(plan.config, counted),
+        ),
     )
 
 
-def _stored(plan: Plan, config: HFSourceConfig) -> tuple[Mapping[str, Field], int | None]:
+TRAIN = "train"
+"""The split that is read where none is named and several are."""
+
+Told = tuple[Mapping[str, Field], int | None, Sequence[str]]
+"""Fields, the number of records where it is known, and notes."""
+
+
+def _stored(plan: Plan, config: HFSourceConfig) -> Told:
     """Return the fields and the number of records as `load` would read them."""
     reader = open_reader(plan, config)
+    odd = [] if says_features(reader) else plan.contents.card.odd_features(plan.config)
     try:
-        return described_fields(reader), len(reader)
+        return described_fields(reader), len(reader), odd
     finally:
         reader.close()
 
 
-def _promised(
-    plan: Plan, splits: Mapping[str, SplitInfo]
-) -> tuple[Mapping[str, Field], int | None]:
+def _promised(plan: Plan, splits: Mapping[str, SplitInfo]) -> Told:
     """Return the fields and the number of records that the card promises."""
-    declared = plan.contents.card.features(plan.config)
+    card = plan.contents.card
+    declared, odd = card.features(plan.config), card.odd_features(plan.config)
     features = flat_features(declared, flatten=plan.settings.flatten)
-    fields = fields_from(features) if features is not None else {}
+    fields = with_class_names(fields_from(features), features) if features is not None else {}
     records = 0
     for term in plan.terms:
         size = splits[term.name].records
         if size is None:
-            return fields, None
+            return fields, None, odd
         start, stop = term.range(size)
         records += stop - start
-    return fields, records
+    return fields, records, odd
 
 
 def _split(plan: Plan, split: str, names: tuple[str, ...]) -> SplitInfo:

@@ -47,7 +47,8 @@ class Layout:
     Attributes:
         configs: Files by split by configuration, in order.
         default: The configuration that is read unless one is named; None where one must be.
-        globs: The globs of the card that matched nothing, by configuration and split.
+        globs: The globs of the card that matched nothing, by configuration and split; what leads
+            out of the dataset as the card has it.
         unread: The formats that are not read, by the configurations that have files of them.
     """
 
@@ -91,6 +92,12 @@ def find_layout(files: Iterable[str], card: Card, *, converted: bool = False) ->
         for entry in entries
     }
     return Layout(configs, _default(card), globs, unread)
+
+
+def looks_converted(files: Iterable[str]) -> bool:
+    """Return whether all data files are named as those of the Hub's converted copies."""
+    names = [name for name in files if is_data(name)]
+    return bool(names) and all(_CONVERTED.fullmatch(name) for name in names)
 
 
 def splits_by_name(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -175,6 +182,11 @@ def check_path(name: str, *, dataset: str) -> str:
     return name
 
 
+def leads_out(glob: str) -> bool:
+    """Return whether a card's glob leads out of the dataset: an address, '..', an absolute path."""
+    return "://" in glob or glob.startswith("/") or ".." in glob.split("/")
+
+
 def glob_pattern(glob: str) -> re.Pattern[str]:
     """Return the pattern of a card's glob: `*`, `?`, `[...]`, `{a,b}`, and `**` across folders."""
     glob = glob.removeprefix("./")
@@ -215,6 +227,9 @@ def _config_splits(
         files: dict[str, None] = {}
         unmatched = []
         for pattern in patterns:
+            if leads_out(pattern):
+                unmatched.append(pattern)
+                continue
             glob = root + pattern.removeprefix("./")
             matches = glob_pattern(glob).fullmatch
             matched = [name for name in names if matches(name) and is_plain(name, glob)]

@@ -22,7 +22,7 @@ from datarax_hf.cache import (
 from datarax_hf.card import CARD, one_file
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.errors import HubConnectionError
-from datarax_hf.layout import CONVERTED
+from datarax_hf.layout import CONVERTED, looks_converted
 from datarax_hf.names import aliases, canonical, is_local
 from datarax_hf.plan import Contents, Plan, make_plan, read_contents
 from datarax_hf.remedy import cache_miss, fetch_command, what_is_wrong
@@ -34,8 +34,10 @@ SIZES_OF = 10_000
 """Files of a dataset that the Hub is asked the sizes of, at most, where nothing is to be loaded."""
 
 
-def locate(config: HFSourceConfig) -> Plan:
+def locate(config: HFSourceConfig, *, every: bool = False) -> Plan:
     """Return the files that `config` asks for, all of them on this machine.
+
+    With `every` they are those of all splits, where none is named.
 
     Offline no socket is opened. Online only files of the splits asked for are downloaded, and a
     wrong config or split is said before any of them is. For mode "streaming" none is downloaded,
@@ -50,7 +52,7 @@ def locate(config: HFSourceConfig) -> Plan:
         CorruptDataError: If a file has another size than the Hub lists, or with `verify` another
             hash.
     """
-    plan = _located(config)
+    plan = _located(config, every=every)
     _check_sizes(plan)
     if config.verify:
         from datarax_hf.verifying import check
@@ -59,22 +61,22 @@ def locate(config: HFSourceConfig) -> Plan:
     return plan
 
 
-def _located(config: HFSourceConfig) -> Plan:
+def _located(config: HFSourceConfig, *, every: bool) -> Plan:
     if is_local(config.name):
-        return make_plan(_local(config), config)
+        return make_plan(_local(config), config, every=every)
     if config.offline:
-        return _cached(config)
+        return _cached(config, every=every)
     asked = config.revision or MAIN
     if is_commit(asked):
         with contextlib.suppress(CacheMissError):
-            return _cached(config)
+            return _cached(config, every=every)
     from datarax_hf.hub import Hub
 
-    spare = _spare(config)
+    spare = _spare(config, every=every)
     try:
-        return _fetched(Hub(config, brief=spare is not None), config)
+        return _fetched(Hub(config, brief=spare is not None), config, every=every)
     except HubConnectionError as error:
-        plan = spare or _spare(config)
+        plan = spare or _spare(config, every=every)
         if plan is None:
             raise
         note = f"{error} The cached commit {plan.snapshot.commit} is read instead."
@@ -112,14 +114,15 @@ def look(config: HFSourceConfig) -> Contents:
         return replace(spare.contents, notes=(*spare.contents.notes, note))
 
 
-def _cached(config: HFSourceConfig) -> Plan:
+def _cached(config: HFSourceConfig, *, every: bool = False) -> Plan:
     """Return the plan that the cache can serve in full; of several copies the first that does."""
     first: Plan | DataraxError | None = None
     for contents in _cached_contents(config):
         try:
-            plan = make_plan(contents, config)
+            plan = make_plan(contents, config, every=every)
         except DataraxError as error:
-            first = error if first is None else first
+            wrong = _without_card(contents, config) if contents.lacks_card() else error
+            first = wrong if first is None else first
             continue
         if not contents.lacks_card() and not plan.lacking():
             return plan
@@ -134,10 +137,10 @@ def _cached(config: HFSourceConfig) -> Plan:
     raise first
 
 
-def _spare(config: HFSourceConfig) -> Plan | None:
+def _spare(config: HFSourceConfig, *, every: bool = False) -> Plan | None:
     """Return the plan that the cache can serve in full, or None."""
     try:
-        return _cached(config)
+        return _cached(config, every=every)
     except DataraxError:
         return None
 
@@ -161,14 +164,25 @@ def _check_sizes(plan: Plan) -> None:
 def held(config: HFSourceConfig) -> Plan:
     """Return the plan over what this machine holds, asking nobody; files may be lacking.
 
+    Where no split is named they are all meant, but for those that this machine has no file of.
+
     Raises:
         CacheMissError: If it holds nothing of the dataset at this revision.
     """
     if is_local(config.name):
-        return make_plan(_local(config), config)
+        return make_plan(_local(config), config, every=True)
     held = _cached_contents(config)
     whole = next((contents for contents in held if _is_whole(contents, config)), held[0])
-    return make_plan(whole, config)
+    plan = make_plan(whole, config, every=True)
+    if config.split is not None:
+        return plan
+    here = {
+        split: files
+        for split, files in plan.files.items()
+        if any(plan.snapshot.has(name) for name in files)
+    }
+    terms = tuple(term for term in plan.terms if term.name in here)
+    return replace(plan, terms=terms, files=here) if here else plan
 
 
 def _is_whole(contents: Contents, config: HFSourceConfig) -> bool:
@@ -195,39 +209,65 @@ def _cached_contents(config: HFSourceConfig) -> list[Contents]:
     able = [contents for contents in held if contents.reads(config.config)]
     if able:
         return able
-    converted = cached_snapshots(cache, config.name, CONVERTED) if asked == MAIN else []
+    sure = next((contents for contents in held if contents.is_sure()), None)
+    snapshot = (sure or held[0]).snapshot
+    if sure is None and snapshot.complete:
+        raise _without_card(held[0], config)
+    if sure is not None and snapshot.complete and asked != MAIN:
+        raise _not_converted(sure, config)
+    if sure is None or asked != MAIN:
+        raise cache_miss(dataset, asked, [snapshot.folder / "*"], config)
+    converted = cached_snapshots(cache, config.name, CONVERTED)
     if converted:
-        return [_from_conversion(snapshot, config) for snapshot in converted]
-    snapshot = held[0].snapshot
-    if snapshot.complete and asked == MAIN:
-        paths = [repo_folder(cache, dataset) / "refs" / CONVERTED]
-        found = f"Revision {asked!r} has {held[0].unread()}: the Hub's converted copy is needed."
-        raise cache_miss(dataset, CONVERTED, paths, config, found=found)
-    raise cache_miss(dataset, asked, [snapshot.folder / "*"], config)
+        return [_from_conversion(snapshot, sure, config) for snapshot in converted]
+    paths = [repo_folder(cache, dataset) / "refs" / CONVERTED]
+    found = f"Revision {asked!r} has {sure.unread()}: the Hub's converted copy is needed."
+    raise cache_miss(dataset, CONVERTED, paths, config, found=found)
 
 
 def _listed(hub: Hub, config: HFSourceConfig) -> Contents:
     """Return what the Hub holds; only the card is downloaded."""
     snapshot = hub.look_up(config.name, config.revision or MAIN)
+    if is_commit(snapshot.revision) and looks_converted(snapshot.files):
+        # A saved state names the commit of the converted copy; only its ref says what it is.
+        with contextlib.suppress(UnknownDatasetError):
+            converted = hub.look_up(snapshot.dataset, CONVERTED)
+            snapshot = converted if converted.commit == snapshot.commit else snapshot
     contents = _with_card(hub, snapshot)
     if contents.reads(config.config):
         return contents
-    none = (
-        f"hf:{config.name} holds, at revision {snapshot.revision!r}, {contents.unread()}; "
-        "loading scripts are never run"
-    )
     if snapshot.revision != MAIN:
-        raise UnknownDatasetError(
-            f"{none}. The Hub's converted copy follows 'main' only; "
-            f"hf:{config.name}@{CONVERTED} reads it"
-        )
+        raise _not_converted(contents, config)
     try:
         converted = hub.look_up(snapshot.dataset, CONVERTED)
     except UnknownDatasetError as error:
         raise UnknownDatasetError(
-            f"{none}, and the Hub keeps no converted copy of it at {CONVERTED!r}"
+            f"{_nothing(contents, config)}, and the Hub keeps no converted copy of it at "
+            f"{CONVERTED!r}"
         ) from error
-    return _from_conversion(converted, config)
+    return _from_conversion(converted, contents, config)
+
+
+def _nothing(contents: Contents, config: HFSourceConfig) -> str:
+    """Return that a revision holds nothing that is read, as a clause."""
+    script = contents.script
+    return (
+        f"hf:{config.name} holds, at revision {contents.snapshot.revision!r}, {contents.unread()}"
+        f"{'' if script is None else f'; its loading script {script!r} is not run'}"
+    )
+
+
+def _not_converted(contents: Contents, config: HFSourceConfig) -> UnknownDatasetError:
+    return UnknownDatasetError(
+        f"{_nothing(contents, config)}. The Hub's converted copy follows 'main' only; "
+        f"hf:{config.name}@{CONVERTED} reads it"
+    )
+
+
+def _without_card(contents: Contents, config: HFSourceConfig) -> CacheMissError:
+    """Return the error for a snapshot whose card is missing and may change the answer."""
+    snapshot = contents.snapshot
+    return cache_miss(snapshot.dataset, snapshot.revision, [snapshot.folder / CARD], config)
 
 
 def _with_card(hub: Hub, snapshot: Snapshot) -> Contents:
@@ -236,18 +276,21 @@ def _with_card(hub: Hub, snapshot: Snapshot) -> Contents:
     return read_contents(snapshot)
 
 
-def _fetched(hub: Hub, config: HFSourceConfig) -> Plan:
+def _fetched(hub: Hub, config: HFSourceConfig, *, every: bool) -> Plan:
     """Return the plan after downloading what it lacks, unless that is to be streamed."""
     contents = _listed(hub, config)
-    plan = make_plan(contents, config)
-    if plan.lacking():
-        other = _other_copy(plan)
-        if other is not None:
-            return other
-        if config.mode == "streaming":
-            return plan
-        hub.fetch(plan.snapshot, plan.lacking())
-    hub.remember(plan.snapshot, asked=config.name)
+    plan = make_plan(contents, config, every=every)
+    other = _other_copy(plan) if plan.lacking() else None
+    if other is None:
+        if plan.lacking():
+            if config.mode == "streaming":
+                return plan
+            hub.fetch(plan.snapshot, plan.lacking())
+        hub.remember(plan.snapshot, asked=config.name)
+    if contents.in_place_of is not None:
+        hub.remember(contents.in_place_of.snapshot, asked=config.name, listed=True)
+    if other is not None:
+        return other
     lacking = plan.lacking()
     if lacking:
         command = fetch_command(plan.snapshot.dataset, plan.snapshot.commit)
@@ -270,12 +313,13 @@ def _other_copy(plan: Plan) -> Plan | None:
     return None
 
 
-def _from_conversion(snapshot: Snapshot, config: HFSourceConfig) -> Contents:
+def _from_conversion(snapshot: Snapshot, in_place_of: Contents, config: HFSourceConfig) -> Contents:
     note = (
         f"{config.revision or MAIN!r} holds no files of a format that is read; the Hub's converted "
         f"copy at {CONVERTED!r}, commit {snapshot.commit}, is read instead"
     )
-    return read_contents(replace(snapshot, notes=(*snapshot.notes, note)), config.config)
+    contents = read_contents(replace(snapshot, notes=(*snapshot.notes, note)), config.config)
+    return replace(contents, in_place_of=in_place_of)
 
 
 def _local(config: HFSourceConfig) -> Contents:

@@ -6,6 +6,7 @@ nobody can be asked, so the redirects that are known for certain stand here.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 
@@ -54,6 +55,10 @@ CANONICAL = {
 }
 """Short names of well-known datasets and what they are called today."""
 
+LONGEST = 96
+"""Characters of a dataset's name, and of a namespace, at most."""
+
+_CLOSE = 0.75
 _SHORT = {canonical: short for short, canonical in CANONICAL.items()}
 _DRIVE = re.compile(r"[A-Za-z]:")
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
@@ -89,12 +94,26 @@ def is_local(name: str) -> bool:
     return name in {".", ".."} or name.startswith(("./", "../", "/", "~", ".\\", "..\\"))
 
 
+def near_name(name: str) -> str:
+    """Return ' Did you mean ...?' for a well-known dataset of nearly that name, or an empty string.
+
+    Of 'namespace/dataset' the dataset decides: many are looked for under another namespace.
+    """
+    own = name.rpartition("/")[2]
+    known = dict(zip(CANONICAL, CANONICAL, strict=True))
+    if "/" in name:
+        known = {full.rpartition("/")[2]: full for full in CANONICAL.values()}
+    matches = difflib.get_close_matches(own, known, n=1, cutoff=_CLOSE)
+    return f" Did you mean {known[matches[0]]!r}?" if matches else ""
+
+
 def is_dataset_name(name: str) -> bool:
     """Return whether `name` has the form 'dataset' or 'namespace/dataset'."""
     parts = name.split("/")
     return (
         len(parts) <= 2
-        and all(_PART.fullmatch(part) for part in parts)
+        and all(_PART.fullmatch(part) and len(part) <= LONGEST for part in parts)
+        and not name.endswith(".git")
         and ".." not in name
         and "--" not in name
     )

@@ -6,13 +6,15 @@ of the files this machine lacks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from datarax.errors import UnknownConfigError, UnknownSplitError, listing
 from datarax.sources import SplitTerm, choose_split, parse_split
-from datarax_hf.cache import Snapshot
+from datarax_hf.cache import Snapshot, read_ref
 from datarax_hf.card import CARD, Card, CardConfig, read_card
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived
@@ -20,8 +22,25 @@ from datarax_hf.errors import SplitNotCachedError
 from datarax_hf.formats.kinds import SUPPORTED, is_read, kind_of
 from datarax_hf.formats.labels import folder_labels
 from datarax_hf.formats.settings import Settings
-from datarax_hf.layout import CONVERTED, Layout, check_path, find_layout, lacking_shards
+from datarax_hf.layout import (
+    CONVERTED,
+    Layout,
+    check_path,
+    find_layout,
+    glob_pattern,
+    lacking_shards,
+    leads_out,
+)
 from datarax_hf.remedy import Origin, how_to_fetch
+
+ALL = "all"
+"""The split expression that means every split, unless one bears that name."""
+
+FILES_SHOWN = 5
+"""Files that are named where none is read."""
+
+_NO_DATA = (CARD, ".gitattributes", ".gitignore")
+_SCRIPT = re.compile(r"[^/]+\.py")
 
 
 @dataclass(frozen=True)
@@ -33,12 +52,15 @@ class Contents:
         card: Its card; empty where it has none or it is not on this machine.
         layout: Its configurations and their splits.
         notes: What a user should know of how it was read.
+        in_place_of: What was asked for and holds nothing that is read, where this is the Hub's
+            converted copy of it; else None.
     """
 
     snapshot: Snapshot
     card: Card
     layout: Layout
     notes: tuple[str, ...]
+    in_place_of: Contents | None = None
 
     @property
     def origin(self) -> Origin:
@@ -64,6 +86,21 @@ class Contents:
             return self.readable
         return any(self.layout.configs[chosen].values())
 
+    def is_sure(self) -> bool:
+        """Return whether this machine knows enough of it to say that no file is read.
+
+        A card can name files that are read; without a listing, only files that are not read, or a
+        loading script, tell that more than the card was there.
+        """
+        snapshot = self.snapshot
+        if snapshot.complete:
+            return (
+                snapshot.has(CARD)
+                or CARD not in snapshot.files
+                or not any(is_read(name) for name in snapshot.files)
+            )
+        return bool(self.layout.unread) or self.script is not None
+
     def lacks_card(self) -> bool:
         """Return whether the card is listed, not on this machine, and may change the answer.
 
@@ -76,12 +113,57 @@ class Contents:
         folders = {name.rpartition("/")[0] for name in data}
         return len(folders) > 1 or any(kind_of(name) != "parquet" for name in data)
 
-    def unread(self, config: str | None = None) -> str:
-        """Return what was found in place of files of a format that is read, as a clause."""
-        found_in = self.layout.unread if config is None else {config}
+    def unread(self, config: str | None = None, *, split: str | None = None) -> str:
+        """Return what was found in place of files that are read, as a clause.
+
+        Args:
+            config: The configuration that was looked into; None is all of them.
+            split: Its split; None is all of them.
+        """
+        found_in = self.layout.configs if config is None else {config}
         kinds = sorted({kind for name in found_in for kind in self.layout.unread.get(name, ())})
+        unmatched = [
+            note
+            for name in found_in
+            for note in self.unmatched(name, None if split is None else (split,))
+        ]
+        files = [name for name in self.snapshot.files if name not in _NO_DATA]
+        shown = listing(files[:FILES_SHOWN])
+        there = f"its files are {shown}" if files else "it has no files"
+        more = len(files) - FILES_SHOWN
+        there += f" and {more} more" if more > 0 else ""
+        if unmatched and not kinds:
+            return f"none of the files that its card asks for: {'; '.join(unmatched)}; {there}"
         found = f", but {' and '.join(kinds)} files" if kinds else ""
-        return f"no files of a format that is read{found}; read are {SUPPORTED}"
+        said = f"no files of a format that is read{found}; read are {SUPPORTED}"
+        return "; ".join((said, *unmatched, there))
+
+    def unmatched(self, config: str, splits: Collection[str] | None = None) -> list[str]:
+        """Return notes on what the card asks for and the dataset does not have.
+
+        Args:
+            config: The configuration.
+            splits: The splits to tell of; None is all of them.
+        """
+        if not self.snapshot.complete:
+            return []
+        return [
+            f"the card's {glob!r} for the split {split!r} {self._why_unmatched(glob)}"
+            for (name, split), globs in self.layout.globs.items()
+            if name == config and (splits is None or split in splits)
+            for glob in globs
+        ]
+
+    def _why_unmatched(self, glob: str) -> str:
+        if leads_out(glob):
+            return "leads out of the dataset, and is not read"
+        some = any(map(glob_pattern(glob).fullmatch, self.snapshot.files))
+        return "matches no file of a known format" if some else "matches no file"
+
+    @property
+    def script(self) -> str | None:
+        """The loading script, where the dataset has one."""
+        return next((name for name in self.snapshot.files if _SCRIPT.fullmatch(name)), None)
 
     def settings(self, config: str, derived: Derived | None = None) -> Settings:
         """Return what the files of a configuration are read with."""
@@ -123,6 +205,10 @@ class Plan:
     def snapshot(self) -> Snapshot:
         return self.contents.snapshot
 
+    def only(self, split: str) -> Plan:
+        """Return the plan for one of its splits, whole."""
+        return replace(self, terms=(SplitTerm(split),), files={split: self.files[split]})
+
     @property
     def expression(self) -> str:
         """The split expression as it stands after choosing."""
@@ -162,12 +248,25 @@ def read_contents(
         notes.append("the card is not on this machine; configs and splits are from file names")
         if asked_config and any(name.startswith(f"{asked_config}/") for name in snapshot.files):
             card = Card(configs=(CardConfig(asked_config, None, asked_config),))
-    layout = find_layout(snapshot.files, card, converted=snapshot.revision == CONVERTED)
+    layout = find_layout(snapshot.files, card, converted=_is_conversion(snapshot))
     return Contents(snapshot, card, layout, tuple(notes))
 
 
-def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
+def _is_conversion(snapshot: Snapshot) -> bool:
+    """Return whether it is the Hub's converted copy, asked for by its ref or by its commit."""
+    if snapshot.revision == CONVERTED:
+        return True
+    repo = snapshot.folder.parents[1]
+    return bool(snapshot.commit) and read_ref(repo, CONVERTED) == snapshot.commit
+
+
+def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False) -> Plan:
     """Return the files that `config` asks for.
+
+    Args:
+        contents: What the snapshot holds.
+        config: What is asked for.
+        every: Whether all splits are meant where none is named.
 
     Raises:
         UnknownConfigError: If the configuration does not exist, or must be named.
@@ -180,21 +279,27 @@ def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
     splits = contents.splits(chosen)
     if not splits:
         raise UnknownConfigError(
-            f"{uri}: the config {chosen!r} has {contents.unread()}; "
+            f"{uri}: the config {chosen!r} has {contents.unread(chosen)}; "
             f"its configs are {listing(contents.layout.configs)}"
         )
     for term in () if config.split is None else parse_split(config.split):
         if term.name in contents.layout.configs[chosen] and term.name not in splits:
             raise UnknownSplitError(
                 f"{uri}: the split {term.name!r} of the config {chosen!r} has "
-                f"{contents.unread(chosen)}; its other splits are {listing(splits)}"
+                f"{contents.unread(chosen, split=term.name)}; its other splits are "
+                f"{listing(splits)}"
             )
+    if config.split is not None and config.split.strip() == ALL and ALL not in splits:
+        _check_all(contents, chosen, splits, config)
     several = len(contents.layout.configs) > 1
     named = f"{uri} (config {chosen!r})" if several else uri
     try:
-        terms = choose_split(config.split, tuple(splits), dataset=named)
+        if every and config.split is None:
+            terms = tuple(SplitTerm(name) for name in splits)
+        else:
+            terms = choose_split(config.split, tuple(splits), dataset=named)
     except UnknownSplitError as error:
-        if snapshot.complete or contents.card.configs or contents.card.records(chosen):
+        if _knows_splits(contents, chosen):
             raise
         raise SplitNotCachedError(
             f"{error} The cache holds neither a card nor a listing of this revision, so there may "
@@ -208,11 +313,37 @@ def make_plan(contents: Contents, config: HFSourceConfig) -> Plan:
     return Plan(contents, chosen, terms, files, contents.notes, settings)
 
 
+def _knows_splits(contents: Contents, config: str) -> bool:
+    """Return whether the splits of a configuration are known, not only those on this machine."""
+    card = contents.card
+    return bool(contents.snapshot.complete or card.configs or card.records(config))
+
+
+def _check_all(
+    contents: Contents, chosen: str, splits: Mapping[str, Any], config: HFSourceConfig
+) -> None:
+    """Raise where some of the splits that `all` means cannot be read, or may not be known."""
+    uri = f"hf:{contents.snapshot.dataset}"
+    for name in contents.layout.configs[chosen]:
+        if name not in splits:
+            raise UnknownSplitError(
+                f"{uri}: split='all', and its split {name!r} has "
+                f"{contents.unread(chosen, split=name)}; name those to read, of {listing(splits)}"
+            )
+    if not _knows_splits(contents, chosen):
+        raise SplitNotCachedError(
+            f"{uri}: split='all', and the cache holds neither a card nor a listing of this "
+            f"revision, so there may be splits that it lacks; "
+            f"{how_to_fetch(contents.snapshot, config)}"
+        )
+
+
 def _written(term: SplitTerm) -> str:
     if term.start is None and term.stop is None:
         return term.name
+    rounding = "" if term.rounding == "closest" else f"({term.rounding})"
     ends = (
         "" if end is None else f"{end.value}{'%' if end.percent else ''}"
         for end in (term.start, term.stop)
     )
-    return f"{term.name}[{':'.join(ends)}]"
+    return f"{term.name}[{':'.join(ends)}]{rounding}"

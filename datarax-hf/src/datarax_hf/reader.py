@@ -7,6 +7,7 @@ out of row groups would cost more.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import warnings
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from datarax.sources import ColumnarReader, Field, Reader, SplitReader
 from datarax.sources.reader import Columns, Indices
 from datarax_hf import flat, ragged
+from datarax_hf.class_names import with_class_names
 from datarax_hf.columns import (
     Column,
     ImageColumn,
@@ -55,8 +57,11 @@ FLAT_IMAGE_BYTES = 4096
 PAYS = 4
 """Random reads lay columns out once they would have decoded one in so many row groups."""
 
-FIRST_IMAGES = 256
-"""Images whose sizes a description of the dataset tells."""
+DESCRIBED_BYTES = 2**26
+"""Bytes of encoded images up to which a description of the dataset tells the sizes of all."""
+
+DESCRIBED_GROUPS, DESCRIBED_IMAGES = 8, 256
+"""Row groups, and images of each, whose sizes it tells where there are more."""
 
 
 def open_reader(plan: Plan, config: HFSourceConfig) -> Reader:
@@ -82,6 +87,12 @@ def described_fields(reader: Any) -> Mapping[str, Field]:
     files = reader.files if isinstance(reader, _Split) else reader
     described: Mapping[str, Field] = files.described_fields()
     return described
+
+
+def says_features(reader: Any) -> bool:
+    """Return whether files of what `open_reader` returned say themselves what columns hold."""
+    files = reader.files if isinstance(reader, _Split) else reader
+    return bool(files.says_features)
 
 
 def records_of(reader: Any, names: Sequence[str]) -> int:
@@ -159,6 +170,8 @@ class HFReader(ColumnarReader):
         read_whole: int = 0,
     ) -> None:
         self._shards = shards
+        self._features = features
+        self.says_features = bool(shards.features)
         self._identity = dict(identity or {})
         self._derived = Derived((), limit=0) if derived is None else derived
         self.ranges = tuple(ranges)
@@ -217,17 +230,37 @@ class HFReader(ColumnarReader):
         return self._shards.records_of(names)
 
     def described_fields(self) -> Mapping[str, Field]:
-        """Return the fields, those of images with the sizes that the first of them have."""
+        """Return the fields, with the sizes that images have as stored, and all class names.
+
+        Sizes are those of all images where they take little to read, else of some here and there.
+        """
         fields = dict(self._fields)
         for name, column in self._columns.items():
             if isinstance(column, ImageColumn) and len(self):
-                table = next(iter(self._shards.slices(0, [name], FIRST_IMAGES)))
-                where = self._shards.where(0)
-                sizes = column.describe(table.column(name), where)
+                images = self._some_images(name, column)
+                sizes = column.describe(images, self._shards.where(0))
                 if sizes is not None:
-                    said = f"the first {min(len(table), FIRST_IMAGES)} images are of {sizes}"
+                    few = len(images) < len(self)
+                    which = f"{len(images)} of {len(self)} images" if few else "the images"
+                    said = f"{which} are stored in {sizes}"
                     fields[name] = replace(fields[name], description=said)
-        return fields
+        return with_class_names(fields, self._features)
+
+    def _some_images(self, name: str, column: ImageColumn) -> pa.ChunkedArray:
+        """Return all encoded images of a column, or the first ones of some row groups."""
+        groups = list(range(len(self._shards)))
+        whole = sum(self._shards.stored_bytes(name, [group]) for group in groups) <= DESCRIBED_BYTES
+        if not whole:
+            groups = sorted(
+                {round(group) for group in np.linspace(0, len(groups) - 1, DESCRIBED_GROUPS)}
+            )
+        chunks: list[pa.Array] = []
+        for group in groups:
+            tables = self._shards.slices(group, [name], DESCRIBED_IMAGES)
+            for table in tables if whole else itertools.islice(tables, 1):
+                images = column.load(table.column(name), self._shards.where(group))
+                chunks += images.cast(pa.large_binary()).chunks
+        return pa.chunked_array(chunks, pa.large_binary())
 
     def lay_out(self, names: Sequence[str]) -> None:
         """Lay out those of the columns that can be, for reading in any order.

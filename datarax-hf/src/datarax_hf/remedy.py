@@ -44,8 +44,8 @@ class Origin:
         """Return the error for a file that is not what the features of the card say."""
         return CorruptDataError(
             f"hf:{self.dataset}: the file {name!r} does not hold what the card's features say: "
-            f"{what} ({self.folder / name}); the card's type does not fit: correct it, or leave "
-            "the features out, in the README.md of a copy of the dataset"
+            f"{what}; the card's type does not fit: correct it, or leave the features out, in the "
+            "README.md of a copy of the dataset"
         )
 
 
@@ -93,7 +93,7 @@ def cache_miss(
     lines = "\n".join(f"  {path}" for path in paths)
     return CacheMissError(
         f"hf:{config.name} (dataset {dataset!r}, revision {revision!r}) is not complete on this "
-        f"machine, and with local_files_only=True no socket is opened. Missing:\n{lines}\n"
+        f"machine, and with {config.offline_by} no socket is opened. Missing:\n{lines}\n"
         f"{found + ' ' if found else ''}"
         f"{_capital(_how(dataset, revision, config))}. The cache folder is chosen by cache_dir=, "
         "HF_HUB_CACHE or HF_HOME."

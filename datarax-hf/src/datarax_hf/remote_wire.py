@@ -29,6 +29,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, by 
 from datarax.errors import SourceClosedError
 from datarax_hf.errors import HubConnectionError
 from datarax_hf.retry import LOGGER, Patience, is_transient, told
+from datarax_hf.tokens import shows_token
 
 AT_ONCE = 8
 _JOIN_SECONDS = 5.0
@@ -171,7 +172,8 @@ class _Requests:
                 tries = 1 if wanted.place > place else tries + 1
                 seconds = self._patience.wait(tries, error)
                 if seconds is None:
-                    raise HubConnectionError(_gave_up(wanted, tries, error)) from error
+                    gave_up = HubConnectionError(_gave_up(wanted, tries, error))
+                    raise gave_up from None if shows_token(error) else error
                 LOGGER.warning(
                     "%s: %s; asking for the rest in %.1f s", wanted.url, told(error), seconds
                 )

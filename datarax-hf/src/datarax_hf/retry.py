@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+from datarax_hf.tokens import hidden
+
 LOGGER = logging.getLogger("datarax_hf")
 """Where waits are said: on standard error unless the application decides otherwise."""
 
@@ -131,9 +133,9 @@ def is_transient(error: BaseException) -> bool:
 def told(error: BaseException) -> str:
     """Return in one line what went wrong."""
     if isinstance(error, HfHubHTTPError):
-        said = f", {error.server_message!r}" if error.server_message else ""
+        said = f", {hidden(error.server_message)!r}" if error.server_message else ""
         return f"the Hub answered HTTP {error.response.status_code}{said}"
-    text = " ".join(str(error).split())
+    text = " ".join(hidden(str(error)).split())
     return f"{type(error).__name__}{f': {text}' if text else ''}"
 
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datarax.errors import CorruptDataError, listing
-from datarax_hf.features import Features, describe, plain_type
-from datarax_hf.formats.guess import conformed, widened
+from datarax_hf.features import Features, describe
+from datarax_hf.formats.fitted import FittedShard, check_names, fits, joined_schema, stored
+from datarax_hf.formats.guess import widened
 from datarax_hf.formats.open import open_shards
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard
 from datarax_hf.remedy import Origin
-from datarax_hf.structs import FlatShard
+from datarax_hf.structs import FlatShard, column_paths, flat_features, flat_schema
 
 
 def count_records(names: Sequence[str], origin: Origin, settings: Settings | None = None) -> int:
@@ -57,12 +58,22 @@ class Shards:
         self.origin = origin
         settings = settings or Settings()
         shards = open_shards(names, origin, settings)
+        for shard in shards:
+            check_names(shard.name, shard.schema, origin)
+        self.features: Features | None = _features(shards)
+        self.schema: pa.Schema = _schema(shards, settings.features)
+        first = stored(shards[0])
+        shards = [
+            shard if fits(shard.schema, self.schema) else FittedShard(shard, self.schema, first)
+            for shard in shards
+        ]
         if settings.flatten:
-            shards = [FlatShard(shard, settings.features) for shard in shards]
+            paths = column_paths(self.schema, self.features or settings.features, flatten=True)
+            shards = [FlatShard(shard, paths) for shard in shards]
+            self.schema = flat_schema(self.schema, paths)
+            self.features = flat_features(self.features, flatten=True)
         self._shards = tuple(shards)
-        self._check_names()
-        self.features: Features | None = self._features()
-        self.schema: pa.Schema = self._schema()
+        self._hollow = _hollow(self.schema, self.features, settings)
         groups = [
             (number, group, rows)
             for number, shard in enumerate(self._shards)
@@ -93,13 +104,11 @@ class Shards:
         Args:
             column: A column, or a part of one as "image.bytes".
         """
+        if column in self._hollow:
+            return None
         total = 0
         for shard in self._shards:
-            stored = column if column in shard.schema.names else column.partition(".")[0]
-            if stored not in shard.schema.names:
-                count: int | None = sum(shard.rows)
-            else:
-                count = shard.nulls(column)
+            count = shard.nulls(column)
             if count is None:
                 return None
             total += count
@@ -122,11 +131,11 @@ class Shards:
         Raises:
             CorruptDataError: If it cannot be read; the text names the file and the group.
         """
-        shard, within, held = self._held(group, columns)
+        number, within = self._groups[group]
         with self._told(group):
-            table = shard.table(within, held)
-        self._check_rows(group, table.num_rows if held else self.rows(group))
-        return self._conformed(shard, table, columns)
+            table = self._shards[number].table(within, columns)
+        self._check_rows(group, table.num_rows)
+        return table
 
     def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Yield columns of a group in pieces of up to `rows`, so that memory stays bounded.
@@ -137,18 +146,18 @@ class Shards:
         if self.rows(group) <= rows:
             yield self.table(group, columns)
             return
-        shard, within, held = self._held(group, columns)
+        number, within = self._groups[group]
         found = 0
         with self._told(group):
-            for piece in shard.slices(within, held, rows):
+            for piece in self._shards[number].slices(within, columns, rows):
                 found += piece.num_rows
-                yield self._conformed(shard, piece, columns)
+                yield piece
         self._check_rows(group, found)
 
     def files(self, group: int, columns: Sequence[str]) -> list[str]:
         """Return the files, beside its own, from which columns of a group are read."""
-        shard, within, held = self._held(group, columns)
-        return list(shard.files(within, held))
+        number, within = self._groups[group]
+        return list(self._shards[number].files(within, columns))
 
     def rows(self, group: int) -> int:
         """Return the number of records in a group."""
@@ -200,30 +209,6 @@ class Shards:
             return 0
         return shard.stored_bytes(column, range(first, first + len(groups)))
 
-    def _held(self, group: int, columns: Sequence[str]) -> tuple[Shard, int, list[str]]:
-        """Return the shard of a group, the group's number in it, and the columns that it has."""
-        number, within = self._groups[group]
-        shard = self._shards[number]
-        names = set(shard.schema.names)
-        return shard, within, [name for name in columns if name in names]
-
-    def _conformed(self, shard: Shard, table: pa.Table, columns: Sequence[str]) -> pa.Table:
-        """Return a table in the types of all files: one that lacks a column has nulls there."""
-        if not shard.inferred or len(self._shards) == 1:
-            return table
-        held = set(table.column_names)
-        arrays = []
-        for name in columns:
-            kind = self.schema.field(name).type
-            if name not in held:
-                arrays.append(pa.chunked_array([pa.nulls(table.num_rows, kind)]))
-            elif table.column(name).type != kind:
-                chunks = [conformed(chunk, kind) for chunk in table.column(name).chunks]
-                arrays.append(pa.chunked_array(chunks, kind))
-            else:
-                arrays.append(table.column(name))
-        return pa.Table.from_arrays(arrays, names=list(columns))
-
     @contextmanager
     def _told(self, group: int) -> Iterator[None]:
         """Raise what Arrow raises on a damaged group as an error that names it."""
@@ -247,84 +232,39 @@ class Shards:
                 f"has {found} rows in its {shard.unit} {within}, not {self.rows(group)} as it says",
             )
 
-    def _features(self) -> Features | None:
-        """Return what the files say of their columns; of parsed ones, what any of them says."""
-        first = next((shard.features for shard in self._shards if shard.features), None)
-        if first is None or not self._shards[0].inferred:
-            return self._shards[0].features
-        joined: dict[str, object] = {}
-        for shard in self._shards:
-            for name in shard.schema.names:
-                joined[name] = joined.get(name) or (shard.features or {}).get(name)
-        return joined
 
-    def _check_names(self) -> None:
-        for shard in self._shards:
-            names = shard.schema.names
-            if len(set(names)) < len(names):
-                twice = sorted({name for name in names if names.count(name) > 1})
-                raise self.origin.damaged(shard.name, f"has columns twice: {listing(twice)}")
+def _features(shards: Sequence[Shard]) -> Features | None:
+    """Return what the files say of their columns; of parsed ones, what any of them says."""
+    first = next((shard.features for shard in shards if shard.features), None)
+    if first is None or not shards[0].inferred:
+        return shards[0].features
+    joined: dict[str, object] = {}
+    for shard in shards:
+        for name in shard.schema.names:
+            joined[name] = joined.get(name) or (shard.features or {}).get(name)
+    return joined
 
-    def _schema(self) -> pa.Schema:
-        """Return the columns of all files; where types are inferred, wide enough for each.
 
-        Raises:
-            CorruptDataError: If two files differ in more than that.
-        """
-        first = self._shards[0]
-        columns: dict[str, pa.DataType] = dict(
-            zip(first.schema.names, first.schema.types, strict=True)
+def _schema(shards: Sequence[Shard], declared: Features | None) -> pa.Schema:
+    """Return the columns of all files; where types are inferred, wide enough for each.
+
+    Raises:
+        CorruptDataError: If two files differ in more than that.
+    """
+    first = shards[0]
+    schema: pa.Schema = first.schema
+    for other in shards[1:]:
+        common = partial(_wide, first, other) if first.inferred and other.inferred else None
+        schema = joined_schema(
+            first.origin.dataset, schema, stored(first), stored(other), declared, common
         )
-        for shard in self._shards[1:]:
-            ours = {name: kind for name, kind in columns.items() if name in first.schema.names}
-            theirs = dict(zip(shard.schema.names, shard.schema.types, strict=True))
-            differ = []
-            for name in dict.fromkeys((*columns, *theirs)):
-                kind = _common(columns.get(name), theirs.get(name), first, shard)
-                if kind is None:
-                    differ.append(self._difference(name, ours.get(name), theirs.get(name), shard))
-                else:
-                    columns[name] = kind
-            if differ := differ or self._other_classes(shard):
-                raise CorruptDataError(
-                    f"hf:{self.origin.dataset}: its files do not have the same columns: "
-                    f"{'; '.join(differ)}; read them as different splits or configs"
-                )
-        return first.schema if len(self._shards) == 1 else pa.schema(list(columns.items()))
-
-    def _difference(
-        self, column: str, ours: pa.DataType | None, theirs: pa.DataType | None, other: Shard
-    ) -> str:
-        first, second = (
-            "lacking" if kind is None else str(plain_type(kind)) for kind in (ours, theirs)
-        )
-        return f"{column!r} is {first} in {self._shards[0].name!r} and {second} in {other.name!r}"
-
-    def _other_classes(self, other: Shard) -> list[str]:
-        """Return where two files that say themselves what they hold name different classes."""
-        first = self._shards[0]
-        if first.features is None or other.features is None:
-            return []
-        ours, theirs = (
-            describe(first.schema, first.features),
-            describe(other.schema, other.features),
-        )
-        return [
-            f"{column!r} has the classes {listing(kind.field.class_names or ())} in "
-            f"{first.name!r} and {listing(theirs[column].field.class_names or ())} "
-            f"in {other.name!r}"
-            for column, kind in ours.items()
-            if column in theirs and kind.field.class_names != theirs[column].field.class_names
-        ]
+    return schema
 
 
-def _common(
-    ours: pa.DataType | None, theirs: pa.DataType | None, first: Shard, other: Shard
+def _wide(
+    first: Shard, other: Shard, ours: pa.DataType | None, theirs: pa.DataType | None
 ) -> pa.DataType | None:
-    """Return the type that a column of two files has, or None where it has none."""
-    if not (first.inferred and other.inferred):
-        same = ours is not None and theirs is not None and plain_type(ours) == plain_type(theirs)
-        return ours if same else None
+    """Return the type that a column of two parsed files has, or None where it has none."""
     if ours is None:
         return theirs if first.sparse else None
     if theirs is None:
@@ -334,3 +274,10 @@ def _common(
         # Text that was read as times cannot be had back from them.
         return wide if pa.types.is_null(ours) or pa.types.is_null(theirs) else None
     return wide
+
+
+def _hollow(schema: pa.Schema, features: Features | None, settings: Settings) -> set[str]:
+    """Return the columns of a shape without numbers: parquet counts an empty list as a null."""
+    meant = features or flat_features(settings.features, flatten=settings.flatten)
+    kinds = describe(schema, meant)
+    return {name for name, kind in kinds.items() if 0 in (kind.field.shape or ())}

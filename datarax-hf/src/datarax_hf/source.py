@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.sources import ReaderSource
+from datarax_hf.formats.kinds import kind_of
 from datarax_hf.locate import locate
-from datarax_hf.reader import lay_out, open_reader, records_of
+from datarax_hf.reader import lay_out, open_reader, records_of, says_features
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -76,7 +77,17 @@ def _notes(plan: Plan, reader: Any) -> list[str]:
         reader: What `open_reader` returned for it, or None for a stream, which counts nothing.
     """
     contents = plan.contents
+    odd = contents.card.odd_features(plan.config) if _by_card(plan, reader) else []
     files = {} if reader is None else plan.files
     counted = {split: records_of(reader, names) for split, names in files.items()}
     miscounts = contents.card.miscounts(plan.config, counted)
-    return [*contents.snapshot.notes, *contents.card.notes, *miscounts]
+    unmatched = contents.unmatched(plan.config, plan.files)
+    return [*contents.snapshot.notes, *contents.card.notes, *unmatched, *odd, *miscounts]
+
+
+def _by_card(plan: Plan, reader: Any) -> bool:
+    """Return whether the card says what columns hold, and not the files themselves."""
+    if reader is not None:
+        return not says_features(reader)
+    names = [name for files in plan.files.values() for name in files]
+    return any(kind_of(name) not in {"parquet", "arrow"} for name in names)

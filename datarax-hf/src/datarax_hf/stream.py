@@ -9,15 +9,17 @@ from __future__ import annotations
 from datarax.errors import NotSupportedError
 from datarax.sources import IndexedStream, StreamReader
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.features import MalformedFeaturesError
 from datarax_hf.formats.kinds import kind_of
 from datarax_hf.images import ImageDecoder
 from datarax_hf.plan import Plan
 from datarax_hf.reader import open_reader
+from datarax_hf.stream_base import HubStream
 from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_images import ImageStream
 from datarax_hf.stream_parquet import ParquetStream
 from datarax_hf.stream_parsed import KINDS, ParsedStream
-from datarax_hf.stream_parts import Part, SelectingStream, StreamParts, cut, parts_of
+from datarax_hf.stream_parts import Part, StreamParts, cut, parts_of
 
 IMAGES = "image folder"
 
@@ -45,12 +47,15 @@ def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
     files = _files(plan, config)
     try:
         return _selected(_opened(plan, config, files), plan)
+    except MalformedFeaturesError as error:
+        files.close()
+        raise files.damaged(error.file, error.what) from error.__cause__
     except BaseException:
         files.close()
         raise
 
 
-def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> SelectingStream:
+def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> HubStream:
     """Return the stream of all files of all terms, so that one set of fields holds for them."""
     names = [name for of_split in plan.files.values() for name in of_split]
     decoder = ImageDecoder(config.image_mode, config.image_size)
@@ -79,7 +84,7 @@ def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> Selecting
     )
 
 
-def _selected(stream: SelectingStream, plan: Plan) -> StreamReader:
+def _selected(stream: HubStream, plan: Plan) -> StreamReader:
     """Return what the terms select of the stream of all their files."""
     if len(plan.terms) == 1 and plan.terms[0].start is None and plan.terms[0].stop is None:
         return stream
@@ -87,7 +92,7 @@ def _selected(stream: SelectingStream, plan: Plan) -> StreamReader:
     return StreamParts(stream, parts)
 
 
-def _parts(stream: SelectingStream, plan: Plan) -> list[Part]:
+def _parts(stream: HubStream, plan: Plan) -> list[Part]:
     """Return what the terms select where a shard is a file."""
     places: dict[str, list[int]] = {}
     for split, of_split in plan.files.items():

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datarax.errors import CorruptDataError, listing
 from datarax.sources import Field
 from datarax_hf.columns import Column, ImageColumn, ObjectColumn, check_filled, column_of
-from datarax_hf.features import Features, Kind, describe, plain_type, read_features
+from datarax_hf.features import Features, Kind, describe
 from datarax_hf.images import ImageDecoder, ImageForm, Place, is_image
 
 Nulls = Callable[[str], int | None]
@@ -57,40 +56,6 @@ def converted(column: Column, data: pa.ChunkedArray, where: str) -> Any:
     return column.gather(loaded, np.arange(len(data)), lambda row: f"{where}, row {row}")
 
 
-def check_same_columns(
-    dataset: str, first: tuple[str, pa.Schema], other: tuple[str, pa.Schema]
-) -> None:
-    """Raise unless another file has the columns of the first one, in any order.
-
-    Raises:
-        CorruptDataError: If it has others; the text names both files and the columns.
-    """
-    (name, schema), (other_name, other_schema) = first, other
-    stored = {column.name: str(plain_type(column.type)) for column in schema}
-    found = {column.name: str(plain_type(column.type)) for column in other_schema}
-    differ = [
-        f"{column!r} is {stored.get(column, 'lacking')} in {name!r} and "
-        f"{found.get(column, 'lacking')} in {other_name!r}"
-        for column in dict.fromkeys((*stored, *found))
-        if stored.get(column) != found.get(column)
-    ]
-    features = read_features(schema, where=name)
-    other_features = read_features(other_schema, where=other_name)
-    if not differ and features is not None and other_features is not None:
-        theirs = describe(other_schema, other_features)
-        differ = [
-            f"{column!r} has the classes {listing(kind.field.class_names or ())} in {name!r} and "
-            f"{listing(theirs[column].field.class_names or ())} in {other_name!r}"
-            for column, kind in describe(schema, features).items()
-            if kind.field.class_names != theirs[column].field.class_names
-        ]
-    if differ:
-        raise CorruptDataError(
-            f"hf:{dataset}: its files do not have the same columns: {'; '.join(differ)}; read them "
-            "as different splits or configs"
-        )
-
-
 class PerhapsImageColumn(ObjectColumn):
     """A column of bytes and paths that nothing declares: values that are images are decoded."""
 
@@ -105,7 +70,9 @@ class PerhapsImageColumn(ObjectColumn):
 
 
 def _column(name: str, kind: Kind, decoder: ImageDecoder, nulls: Nulls, fill: Any) -> Column:
-    column = column_of(name, kind, nulls=nulls(name), decoder=decoder, fill=fill)
+    # Parquet counts an empty list as a null, so of a shape without numbers it tells nothing.
+    told = None if 0 in (kind.field.shape or ()) else nulls(name)
+    column = column_of(name, kind, nulls=told, decoder=decoder, fill=fill)
     if not isinstance(column, ImageColumn):
         return column
     mode, size = column.decoder.mode, column.decoder.size

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, overload
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datarax_hf.formats.fitted import null_column
 from datarax_hf.stream_files import StreamFiles
 
 AT_ONCE = 256
@@ -35,8 +37,9 @@ class Footer:
     metadata: Any
     size: int
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
+        """The columns."""
         return self.metadata.schema.to_arrow_schema()
 
     @property
@@ -106,8 +109,12 @@ class Footers(Sequence["int | None"]):
         """
         total = 0
         for footer in list(self._held.values()):
+            counted = null_column(footer.schema, column)
+            if counted is None:
+                total += footer.metadata.num_rows
+                continue
             for path, count in footer.nulls():
-                if path == column or path.startswith(f"{column}."):
+                if path == counted or path.startswith(f"{counted}."):
                     if count is None:
                         return None
                     total += count

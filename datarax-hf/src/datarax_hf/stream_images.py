@@ -13,10 +13,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from datarax.sources import Columns, Field
+from datarax.sources import Columns
 from datarax_hf.formats.settings import Settings
 from datarax_hf.images import ImageDecoder
 from datarax_hf.shards import Shards
+from datarax_hf.stream_base import HubStream
 from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_parts import Part, Span, spans
@@ -33,7 +34,7 @@ _Ahead = deque[tuple[Span, list[str], int]]
 """Spans, the files that they need, and the bytes of those."""
 
 
-class ImageStream:
+class ImageStream(HubStream):
     """Records of an image folder, 16 a shard, forward only.
 
     Safe to read from several threads; picklable: connections are made anew.
@@ -60,8 +61,7 @@ class ImageStream:
         fill_nulls: Mapping[str, Any],
         identity: Mapping[str, str],
     ) -> None:
-        self._files = files
-        self._identity = dict(identity)
+        super().__init__(files, identity)
         self._shards = Shards(names, files.origin, replace(settings, derived=None, held=True))
         self.counts = tuple(self._shards.rows(group) for group in range(len(self._shards)))
         self._columns = stream_columns(
@@ -73,31 +73,12 @@ class ImageStream:
         )
 
     @property
-    def fields(self) -> Mapping[str, Field]:
-        return {name: column.field for name, column in self._columns.items()}
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        """The commit as "revision", the "config" and the "split"."""
-        return self._identity
-
-    @property
     def shards(self) -> Sequence[int | None]:
         return self.counts
 
     def records_of(self, names: Sequence[str]) -> int:
         """Return how many records some of the files hold."""
         return self._shards.records_of(names)
-
-    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
-        """Yield the columns `names` of a shard's records from `offset` on."""
-        return self.chain([shard], offset, names)
-
-    def chain(
-        self, shards: Sequence[int], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]:
-        """Yield those of several shards, one after another, without the first `offset`."""
-        return self.select([Part(tuple(shards))], offset, names)
 
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
@@ -116,12 +97,6 @@ class ImageStream:
                     name: converted(self._columns[name], table.column(name), where)
                     for name in names
                 }
-
-    def close(self) -> None:
-        """End what is still on its way, and the threads that decode."""
-        self._files.close()
-        for column in self._columns.values():
-            column.close()
 
     def _asked(self, wanted: Iterator[Span], names: Sequence[str]) -> Generator[Span]:
         """Yield each span with its files on their way, and those of the spans that follow it."""

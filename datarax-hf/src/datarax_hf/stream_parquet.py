@@ -16,15 +16,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datarax.errors import DataraxError, listing
-from datarax.sources import Columns, Field
+from datarax.errors import DataraxError
+from datarax.sources import Columns
 from datarax_hf.features import Features, read_features
+from datarax_hf.formats.fitted import (
+    Stored,
+    check_names,
+    drift,
+    fitted_column,
+    joined_schema,
+    misfit,
+)
 from datarax_hf.images import ImageDecoder
-from datarax_hf.stream_columns import check_same_columns, converted, stream_columns
+from datarax_hf.stream_base import HubStream
+from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import Opening, StreamFiles
 from datarax_hf.stream_footers import Footer, Footers
 from datarax_hf.stream_parts import Part, Span, spans
-from datarax_hf.structs import column_at, column_paths, flat_features, flat_schema
+from datarax_hf.structs import column_at, column_paths, flat_features, flat_schema, has_column
 
 PIECE_ROWS = 1024
 RUN_BYTES = 2 * 2**20
@@ -34,7 +43,7 @@ AHEAD_BYTES = 64 * 2**20
 """No further run is asked for while this much is on its way; one always is."""
 
 
-class ParquetStream:
+class ParquetStream(HubStream):
     """Records of parquet files, a shard each, forward only.
 
     Safe to read from several threads; picklable: connections are made anew.
@@ -64,19 +73,19 @@ class ParquetStream:
         identity: Mapping[str, str],
     ) -> None:
         self._names = tuple(names)
-        self._files = files
-        self._identity = dict(identity)
+        super().__init__(files, identity)
         self._footers = Footers(self._names, files)
-        self._schema = self._footers.footer(0).schema
-        own = read_features(self._schema, where=self._names[0])
-        self._check_names()
+        self._first = self._stored(0)
+        self._declared = features
+        self._schema = self._first.schema
         for number in range(1, len(self._names)):
             if self._footers.is_known(number):
-                self._check_same(number)
-        meant = own or features
+                self._schema = self._joined(number)
+        meant = self._first.features or features
         self._paths = column_paths(self._schema, meant, flatten=flatten)
+        self._flat = flat_schema(self._schema, self._paths)
         self._columns = stream_columns(
-            flat_schema(self._schema, self._paths),
+            self._flat,
             flat_features(meant, flatten=flatten),
             decoder,
             self._footers.nulls,
@@ -84,27 +93,8 @@ class ParquetStream:
         )
 
     @property
-    def fields(self) -> Mapping[str, Field]:
-        return {name: column.field for name, column in self._columns.items()}
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        """The commit as "revision", the "config" and the "split"."""
-        return self._identity
-
-    @property
     def shards(self) -> Sequence[int | None]:
         return self._footers
-
-    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
-        """Yield the columns `names` of a file's records from `offset` on."""
-        return self.chain([shard], offset, names)
-
-    def chain(
-        self, shards: Sequence[int], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]:
-        """Yield those of several files, one after another, without the first `offset`."""
-        return self.select([Part(tuple(shards))], offset, names)
 
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
@@ -115,12 +105,6 @@ class ParquetStream:
                 with closing(opening):
                     for piece in run.pieces:
                         yield from self._piece(run.shard, opening, piece, names)
-
-    def close(self) -> None:
-        """End what is still on its way, and the threads that decode."""
-        self._files.close()
-        for column in self._columns.values():
-            column.close()
 
     def _runs(self, parts: Sequence[Part], offset: int, names: Sequence[str]) -> Iterator[_Run]:
         """Yield the row groups that hold records of a selection, small ones together."""
@@ -168,7 +152,7 @@ class ParquetStream:
                         where = f"hf:{self._files.origin.dataset}: file {name!r}, row group {group}"
                         if first:
                             where += f", rows from {first} on"
-                        yield self._converted(kept, names, where)
+                        yield self._converted(shard, kept, names, where)
                     if row >= piece.end < due:
                         return
         except GeneratorExit:  # at exit, where the names below may be gone already
@@ -184,26 +168,41 @@ class ParquetStream:
                 name, f"has {row} rows in its row group {group}, not {due} as it says"
             )
 
-    def _converted(self, batch: pa.RecordBatch, names: Sequence[str], where: str) -> Columns:
+    def _converted(
+        self, shard: int, batch: pa.RecordBatch, names: Sequence[str], where: str
+    ) -> Columns:
         table = pa.Table.from_batches([batch])
         return {
-            name: converted(self._columns[name], column_at(table, self._paths[name]), where)
+            name: converted(self._columns[name], self._fitted(shard, table, name), where)
             for name in names
         }
 
-    def _check_names(self) -> None:
-        names = self._schema.names
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise self._files.damaged(self._names[0], f"has columns twice: {listing(twice)}")
+    def _fitted(self, shard: int, table: pa.Table, name: str) -> pa.ChunkedArray:
+        """Return a column of some records of a file in the type that all files have."""
+        kind, path = self._flat.field(name).type, self._paths[name]
+        if not has_column(table, path):
+            return pa.chunked_array([pa.nulls(len(table), kind)])
+        try:
+            return fitted_column(column_at(table, path), kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            dataset = self._files.origin.dataset
+            raise misfit(dataset, path[0], self._first, self._stored(shard), error) from error
+
+    def _stored(self, number: int) -> Stored:
+        name, schema = self._names[number], self._footers.footer(number).schema
+        check_names(name, schema, self._files.origin)
+        return Stored(name, schema, read_features(schema, where=name))
+
+    def _joined(self, number: int) -> pa.Schema:
+        dataset = self._files.origin.dataset
+        return joined_schema(
+            dataset, self._schema, self._first, self._stored(number), self._declared
+        )
 
     def _check_same(self, number: int) -> None:
-        other = self._footers.footer(number).schema
-        check_same_columns(
-            self._files.origin.dataset,
-            (self._names[0], self._schema),
-            (self._names[number], other),
-        )
+        """Raise unless a file is read in the schema that the stream began with."""
+        if self._joined(number) != self._schema:
+            raise drift(self._files.origin.dataset, self._first, self._stored(number))
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from datarax.errors import CorruptDataError, DataraxError, EmptyDatasetError
-from datarax.sources import Columns, Field
+from datarax.sources import Columns
 from datarax_hf.columns import count_nulls
 from datarax_hf.features import read_features
 from datarax_hf.formats.comma import WHOLE
+from datarax_hf.formats.fitted import recast
 from datarax_hf.formats.guess import (
     Guess,
     WiderTypesError,
@@ -30,6 +31,7 @@ from datarax_hf.formats.parsed import FORMATS
 from datarax_hf.formats.settings import Settings
 from datarax_hf.images import ImageDecoder
 from datarax_hf.remedy import Origin
+from datarax_hf.stream_base import HubStream
 from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_marks import Marks, marks_of
@@ -41,7 +43,7 @@ KINDS = ("json", "csv", "text", "arrow")
 _FILE = b"ARROW1\0\0"
 
 
-class ParsedStream:
+class ParsedStream(HubStream):
     """Records of files that are parsed from their beginning on, a shard each.
 
     How many there are is not known before they were read.
@@ -70,9 +72,8 @@ class ParsedStream:
         identity: Mapping[str, str],
     ) -> None:
         self._names = tuple(names)
-        self._files = files
+        super().__init__(files, identity)
         self._settings = replace(settings, derived=None)
-        self._identity = dict(identity)
         self._schema: pa.Schema = pa.schema([])
         self._guess = Guess()
         first = self._first()
@@ -93,27 +94,8 @@ class ParsedStream:
         )
 
     @property
-    def fields(self) -> Mapping[str, Field]:
-        return {name: column.field for name, column in self._columns.items()}
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        """The commit as "revision", the "config" and the "split"."""
-        return self._identity
-
-    @property
     def shards(self) -> Sequence[int | None]:
         return (None,) * len(self._names)
-
-    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
-        """Yield the columns `names` of a file's records from `offset` on."""
-        return self.chain([shard], offset, names)
-
-    def chain(
-        self, shards: Sequence[int], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]:
-        """Yield those of several files, one after another, without the first `offset`."""
-        return self.select([Part(tuple(shards))], offset, names)
 
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
@@ -135,12 +117,6 @@ class ParsedStream:
         finally:
             for name in ahead:
                 self._files.forget(name)
-
-    def close(self) -> None:
-        """End what is still on its way, and the threads that decode."""
-        self._files.close()
-        for column in self._columns.values():
-            column.close()
 
     def _first(self) -> pa.Table:
         """Return the first records that there are, and note their types."""
@@ -206,7 +182,7 @@ class ParsedStream:
     def _marks(self, name: str) -> Marks:
         """Return the marks of a file as it is read here."""
         read = [kind_of(name), ".tsv" in name.lower(), dict(self._settings.options)]
-        return marks_of(json.dumps([self._files.key(name), *read], sort_keys=True, default=repr))
+        return marks_of(json.dumps([self._files.key(name), *read], default=repr))
 
     def _tables(self, name: str, marks: Marks, record: int = 0) -> Iterator[tuple[int, pa.Table]]:
         """Yield a file's records in the types of the stream, and the number of each first one.
@@ -283,7 +259,7 @@ class ParsedStream:
         other = sorted(set(table.column_names) - set(stored))
         if other:
             raise self._drift(name, row, f"there is a column {other[0]!r}")
-        columns = []
+        columns, arrow = [], kind_of(name) == "arrow"
         for column, kind in stored.items():
             if column not in table.column_names:
                 columns.append(pa.chunked_array([pa.nulls(len(table), kind)]))
@@ -291,7 +267,7 @@ class ParsedStream:
             values = table.column(column)
             if values.type != kind and not pa.types.is_null(kind):
                 try:
-                    values = values.cast(kind)
+                    values = recast(values, kind) if arrow else values.cast(kind)
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                     what = f"{column!r} is {values.type} and no longer {kind} ({error})"
                     raise self._drift(name, row, what) from error

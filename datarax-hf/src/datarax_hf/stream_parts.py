@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from datarax.errors import UnknownSplitError
 from datarax.sources import Columns, Field, SplitTerm
+
+if TYPE_CHECKING:
+    from datarax_hf.stream_base import HubStream
 
 
 @dataclass(frozen=True)
@@ -53,31 +56,6 @@ class Span:
     other: int | None = None
 
 
-class SelectingStream(Protocol):
-    """A stream of the Hub's files that reads any selection of its records, and looks ahead in it.
-
-    `select(parts, offset, names)` yields the columns `names` of the records that `parts` select,
-    one part after another, without the first `offset` of them all.
-    """
-
-    @property
-    def fields(self) -> Mapping[str, Field]: ...
-
-    @property
-    def identity(self) -> Mapping[str, str]: ...
-
-    @property
-    def shards(self) -> Sequence[int | None]: ...
-
-    def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]: ...
-
-    def select(
-        self, parts: Sequence[Part], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]: ...
-
-    def close(self) -> None: ...
-
-
 class StreamParts:
     """A selection of a stream's records, shard by shard.
 
@@ -86,7 +64,7 @@ class StreamParts:
         parts: What is selected, in order.
     """
 
-    def __init__(self, reader: SelectingStream, parts: Sequence[Part]) -> None:
+    def __init__(self, reader: HubStream, parts: Sequence[Part]) -> None:
         self._reader = reader
         self._parts = tuple(parts)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from datarax.errors import NotSupportedError
 from datarax_hf.features import Features, is_bytes_and_path, modern, type_of
 from datarax_hf.formats.parquet import ParquetShard
 from datarax_hf.formats.shard import Shard
@@ -23,15 +24,22 @@ _TEXT = {"dtype": "string", "_type": "Value"}
 
 
 def column_paths(schema: pa.Schema, features: Features | None, *, flatten: bool) -> Paths:
-    """Return where each column lies: its own name, or the names of structs and of a part."""
+    """Return where each column lies: its own name, or the names of structs and of a part.
+
+    Raises:
+        NotSupportedError: If two columns would have one name.
+    """
     if not flatten:
         return {name: (name,) for name in schema.names}
     declared = modern(features or {})
-    return {
-        ".".join(path): path
-        for column in schema
-        for path in _leaves(column, declared.get(column.name), known=features is not None)
-    }
+    paths: dict[str, Path] = {}
+    for column in schema:
+        for path in _leaves(column, declared.get(column.name), known=features is not None):
+            name = ".".join(path)
+            if name in paths:
+                raise NotSupportedError(_clash(name, paths[name], path))
+            paths[name] = path
+    return paths
 
 
 def flat_schema(schema: pa.Schema, paths: Paths) -> pa.Schema:
@@ -65,18 +73,33 @@ def column_at(table: pa.Table, path: Path) -> pa.ChunkedArray:
     return data
 
 
-class FlatShard(Shard):
-    """A file whose structs are columns of their own."""
+def has_column(table: pa.Table, path: Path) -> bool:
+    """Return whether a table has a column at a path."""
+    if path[0] not in table.column_names:
+        return False
+    kind = table.schema.field(path[0]).type
+    for part in path[1:]:
+        if not pa.types.is_struct(kind) or kind.get_field_index(part) < 0:
+            return False
+        kind = kind.field(part).type
+    return True
 
-    def __init__(self, whole: Shard, features: Features | None) -> None:
+
+class FlatShard(Shard):
+    """A file whose structs are columns of their own.
+
+    Args:
+        whole: The file.
+        paths: Where each column lies.
+    """
+
+    def __init__(self, whole: Shard, paths: Paths) -> None:
         self._whole = whole
-        meant = whole.features if whole.features is not None else features
-        self._paths = column_paths(whole.schema, meant, flatten=True)
+        self._paths = paths
         self.name, self.origin, self.rows = whole.name, whole.origin, whole.rows
         self.unit, self.inferred, self.sparse = whole.unit, whole.inferred, whole.sparse
         self.ready = whole.ready
-        self.schema = flat_schema(whole.schema, self._paths)
-        self.features = flat_features(whole.features, flatten=True)
+        self.schema = flat_schema(whole.schema, paths)
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
         return self._flat(self._whole.table(group, self._read(columns)), columns)
@@ -97,13 +120,25 @@ class FlatShard(Shard):
         return self._whole.files(group, self._read(columns))
 
     def nulls(self, column: str) -> int | None:
-        return self._whole.nulls(column) if self._counts(column) else None
+        if self._whole.counts_parts or column in self._whole.schema.names:
+            return self._whole.nulls(column)
+        if column in self._paths:
+            return None  # who needs it counts while reading
+        name, _, part = column.rpartition(".")
+        if self._paths[name] == (name,):
+            return self._whole.nulls(column)
+        images = pa.chunked_array(
+            [
+                chunk
+                for group in range(len(self.rows))
+                for chunk in self.table(group, [name]).column(0).chunks
+            ],
+            self.schema.field(name).type,
+        )
+        return int(column_at(pa.table({name: images}), (name, part)).null_count)
 
     def records(self) -> Mapping[str, int]:
         return self._whole.records()
-
-    def _counts(self, column: str) -> bool:
-        return isinstance(self._whole, ParquetShard) or column in self._whole.schema.names
 
     def _read(self, columns: Sequence[str]) -> list[str]:
         """Return what is read for some columns: of parquet files no more than the parts."""
@@ -137,6 +172,17 @@ def _parts(feature: Any) -> Features | None:
         texts = {"feature": _TEXT, "length": -1, "_type": "List"}
         return {"language": texts, "translation": texts}
     return feature if isinstance(feature, Mapping) and kind is None else None
+
+
+def _clash(name: str, *paths: Path) -> str:
+    lying = [
+        f"the part {'.'.join(path[1:])!r} of {path[0]!r}" if path[1:] else f"the column {path[0]!r}"
+        for path in paths
+    ]
+    return (
+        f"flatten=True would name two fields {name!r}: {' and '.join(lying)}; load it without "
+        "flatten, which keeps both under names of their own"
+    )
 
 
 def _field(schema: pa.Schema, path: Path) -> pa.Field:

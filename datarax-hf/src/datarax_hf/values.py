@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,9 +78,11 @@ def _leaf(
         return stored, _parsed if decodes else None
     if kind == "Image" or kind in MEDIA:
         wrapped = _wrapped(stored)
-        if kind != "Image" or not decodes:
+        asked = decoder.mode is not None or decoder.size is not None
+        if kind != "Image" or not (decodes or asked):
             return stored, wrapped
-        return stored, lambda value, where: _decoded(value, wrapped, decoder, where)
+        own = replace(decoder, mode=decoder.mode or (feature or {}).get("mode"))
+        return stored, lambda value, where: _decoded(value, wrapped, own, where)
     if pa.types.is_timestamp(stored) and stored.unit == "ns":
         return pa.int64(), lambda value, _: np.datetime64(value, "ns")
     if pa.types.is_duration(stored) and stored.unit == "ns":

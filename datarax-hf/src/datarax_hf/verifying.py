@@ -53,7 +53,10 @@ class Checked:
 
 
 def verify(config: HFSourceConfig) -> Verified:
-    """Return a verdict on each local file that `load` would read with the same options."""
+    """Return a verdict on each local file that `load` would read with the same options.
+
+    Where no split is named: on those of every split of which this machine has any.
+    """
     from datarax_hf.locate import held
 
     plan = held(config)

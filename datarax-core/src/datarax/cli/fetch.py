@@ -1,6 +1,7 @@
 """Bring a dataset onto this machine, and say what to copy to one without a network.
 
-What `load` would read with the same options is fetched, and none of it decoded.
+What `load` would read with the same options is fetched, and none of it decoded; where no split is
+named, every split of the Hub's datasets.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ def _carry(uri: str, split: str | None, fetched: Fetched) -> str:
     if fetched.setup:
         lines += ["and set there, with FOLDER where it then lies:", "  FOLDER=/where/it/lies"]
         lines += [f"  export {name}={_quoted(value)}" for name, value in fetched.setup.items()]
+    look = "info" if split is None else "head"  # without a split, head may ask for one
     chosen = "" if split is None else f" --split {shlex.quote(split)}"
-    lines += ["Then:", f"  datarax head {shlex.quote(uri)}{chosen} --local-files-only"]
+    lines += ["Then:", f"  datarax {look} {shlex.quote(uri)}{chosen} --local-files-only"]
     return "\n".join(lines)
 
 

@@ -32,7 +32,7 @@ class SourceConfig(StructuralConfig):
 
     Attributes:
         split: The split to read; None is the only one, else `train`. Slices such as
-            `train[:80%]` and sums such as `train+test` are understood.
+            `train[:80%]`, sums such as `train+test`, and `all` are understood.
         mode: "eager" (decoded once into JAX arrays), "lazy" (rows read when asked for),
             "streaming" (forward only) or "auto" (eager where the split fits `eager_limit`).
         shuffle: Whether order is a fresh bijection for each epoch instead of storage order.

@@ -1,7 +1,8 @@
-"""Split expressions: `train`, `train[:80%]`, `train[10:200]`, `train[-5:]`, `train+test`.
+"""Split expressions: `train`, `train[:80%]`, `train[10:200]`, `train[-5:]`, `train+test`, `all`.
 
 The grammar is that of TFDS and Hugging Face `datasets`: slices count records, or percents rounded
 to the closest record, may be negative, and are cut at the ends; a sum joins its terms in order.
+`train[:80%](pct1_dropremainder)` counts whole hundredths instead.
 `SplitReader` is the reader of such a selection over one reader or several. NumPy comes with the
 first of them, so that a plugin is described without it.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from datarax.errors import UnknownSplitError, listing, nearest
 from datarax.sources.fields import Field
@@ -28,7 +29,15 @@ from datarax.sources.reader import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TERM = re.compile(r"\s*(?P<name>[^\[\]\+\s]+)\s*(?:\[(?P<slice>[^\]]*)\])?\s*")
+Rounding = Literal["closest", "pct1_dropremainder"]
+
+ALL = "all"
+"""The expression that means every stored split, one after another."""
+
+_TERM = re.compile(
+    r"\s*(?P<name>[^\[\]\+\s]+)\s*"
+    r"(?:\[(?P<slice>[^\]]*)\]\s*(?:\((?P<rounding>[^)]*)\))?)?\s*"
+)
 _BOUND = re.compile(r"\s*(?P<value>[+-]?\d(?:_?\d)*)\s*(?P<percent>%)?\s*")
 
 
@@ -39,27 +48,42 @@ class Bound:
     value: int
     percent: bool
 
-    def position(self, size: int) -> int:
+    def position(self, size: int, rounding: Rounding = "closest") -> int:
         """Return where this bound falls in a split of `size` records, within [0, size].
 
-        Percents round to the closest record, ties to even, as TFDS's `rounding="closest"` does.
+        Percents round to the closest record, ties to even, as TFDS's `rounding="closest"` does;
+        with "pct1_dropremainder" each is a hundredth of the split, rounded down.
         """
-        value = round(size * self.value / 100) if self.percent else self.value
+        value = self.value
+        if self.percent:
+            hundredth = size // 100
+            closest = rounding == "closest"
+            value = round(size * self.value / 100) if closest else self.value * hundredth
         return min(max(value + size if value < 0 else value, 0), size)
 
 
 @dataclass(frozen=True)
 class SplitTerm:
-    """One term of a split expression: a stored split and a slice of it."""
+    """One term of a split expression: a stored split, a slice of it, and how percents round."""
 
     name: str
     start: Bound | None = None
     stop: Bound | None = None
+    rounding: Rounding = "closest"
 
     def range(self, size: int) -> tuple[int, int]:
-        """Return the (start, stop) of this term in a split of `size` records."""
-        start = 0 if self.start is None else self.start.position(size)
-        stop = size if self.stop is None else self.stop.position(size)
+        """Return the (start, stop) of this term in a split of `size` records.
+
+        Raises:
+            UnknownSplitError: If hundredths are asked for of fewer than 100 records.
+        """
+        if self.rounding == "pct1_dropremainder" and size < 100:
+            raise UnknownSplitError(
+                f"the split {self.name!r} has {size} records, and a hundredth of it, which "
+                "(pct1_dropremainder) counts, is none; leave it out, or count records"
+            )
+        start = 0 if self.start is None else self.start.position(size, self.rounding)
+        stop = size if self.stop is None else self.stop.position(size, self.rounding)
         return start, max(start, stop)
 
 
@@ -90,6 +114,8 @@ def choose_split(
 ) -> tuple[SplitTerm, ...]:
     """Return the terms of `asked` over the `available` splits; None is the only one, or `train`.
 
+    `all`, unless a split bears that name, is every one of them.
+
     Raises:
         UnknownSplitError: If a term is not available, or nothing was asked and several are, none
             of them `train`.
@@ -103,6 +129,8 @@ def choose_split(
             f"{dataset} has the splits {listing(available)} and none is named 'train'; "
             "say which with split="
         )
+    if asked.strip() == ALL and ALL not in available:
+        return tuple(SplitTerm(name) for name in available)
     terms = parse_split(asked)
     for term in terms:
         if term.name not in available:
@@ -245,7 +273,21 @@ def _term(expression: str, match: re.Match[str]) -> SplitTerm:
                 raise _malformed(expression, position, f"{value}% is beyond 100%")
             bounds.append(Bound(value, percent))
         position += len(end) + 1
-    return SplitTerm(match["name"], *bounds)
+    start, stop = bounds
+    return SplitTerm(match["name"], start, stop, _rounding(expression, match, bounds))
+
+
+def _rounding(expression: str, match: re.Match[str], bounds: Sequence[Bound | None]) -> Rounding:
+    text = match["rounding"]
+    if text is None:
+        return "closest"
+    position = match.start("rounding")
+    known: dict[str, Rounding] = {name: name for name in get_args(Rounding)}
+    if text not in known:
+        raise _malformed(expression, position, f"{text!r} is no rounding; {listing(known)} are")
+    if not any(bound is not None and bound.percent for bound in bounds):
+        raise _malformed(expression, position, "records are not rounded, percents are")
+    return known[text]
 
 
 def _malformed(expression: str, position: int, why: str) -> UnknownSplitError:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from datarax_hf.features import read_features
+from datarax_hf.features import MalformedFeaturesError, read_features
 from datarax_hf.formats.shard import Shard, check_head, count_nulls
 from datarax_hf.remedy import Origin
 
@@ -44,7 +44,10 @@ class ArrowShard(Shard):
         except (pa.ArrowException, OSError, EOFError, MemoryError) as error:
             raise origin.damaged(name, f"is truncated or damaged: {error}") from error
         self.schema = self._index.schema
-        self.features = read_features(self.schema, where=name)
+        try:
+            self.features = read_features(self.schema, where=name)
+        except MalformedFeaturesError as error:
+            raise origin.damaged(name, error.what) from error.__cause__
         self.rows = tuple(self._index.rows)
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:

@@ -10,6 +10,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -35,7 +36,12 @@ _MAGIC: dict[bytes, Callable[[Any], Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
     b"\x28\xb5\x2f\xfd": lambda file: pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"),
 }
-_BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException)
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_ENCRYPTED = 1
+_BROKEN = (
+    *(EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException),
+    *(zipfile.BadZipFile, NotImplementedError),
+)
 
 
 class Characters:
@@ -47,7 +53,6 @@ class Characters:
         encoding: Its encoding.
         errors: What becomes of bytes that are not of the encoding, as Python's codecs name it.
         ended: Whether to end the last line where the file does not.
-        counting: A character to count in `counted` while the text is read.
         advance: Is told the bytes of the file that were read, as they are.
         begin: Where to begin; a place that `place` returned for this file.
         empty: Whether the file may be empty.
@@ -65,7 +70,6 @@ class Characters:
         encoding: str = "utf-8",
         errors: str = "strict",
         ended: bool = True,
-        counting: str = "",
         advance: Callable[[int], None] | None = None,
         begin: Place | None = None,
         empty: bool = False,
@@ -97,8 +101,6 @@ class Characters:
         self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         self._newline = ended
         self._advance = advance
-        self._counting = counting.encode()
-        self.counted = 0
         self._taken = 0
         self._ahead: bytes | None = None
         self._ended = False
@@ -171,7 +173,6 @@ class Characters:
             self._ended = not raw
             text = self._text(raw)
             if text:
-                self.counted += text.count(self._counting) if self._counting else 0
                 return text
         return b""
 
@@ -224,4 +225,20 @@ def _opened(file: Any, name: str, origin: Origin) -> Any:
                 return open_(file)
             except _BROKEN as error:
                 raise origin.damaged(name, f"cannot be decompressed: {error}") from error
-    return file
+    return _member(file, name, origin) if head.startswith(_ZIP) else file
+
+
+def _member(file: Any, name: str, origin: Origin) -> Any:
+    """Return the one file of a zip archive, to be read from there; its name leads nowhere."""
+    try:
+        archive = zipfile.ZipFile(file)
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        if len(members) == 1 and not members[0].flag_bits & _ENCRYPTED:
+            return archive.open(members[0])
+    except _BROKEN as error:
+        raise origin.damaged(name, f"cannot be decompressed: {error}") from error
+    found = f"{len(members)} files" if len(members) != 1 else "a file that is encrypted"
+    raise NotSupportedError(
+        f"hf:{origin.dataset}: the zip archive {name!r} holds {found}; one with a single file is "
+        "read. Unpack it, or load the converted branch, hf:NAME@refs/convert/parquet"
+    )

@@ -1,7 +1,7 @@
 """Image folders: a record for each image, or for each row of the metadata files beside them.
 
 Images are read from their files when their group is; nothing is copied. Where there are metadata
-files, their columns `file_name`, `*_file_name`, `file_names` and `*_file_names` become images.
+files, the names of images in them become images, as `image_names` says.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from datarax.errors import listing
 from datarax_hf.derived import source_key
-from datarax_hf.features import Features
+from datarax_hf.features import modern
 from datarax_hf.formats.held import HeldShard
+from datarax_hf.formats.image_names import STORED, count_nulls_of, names_in, shown, with_images
 from datarax_hf.formats.kinds import kind_of
 from datarax_hf.formats.parsed import ParsedShard
 from datarax_hf.formats.settings import Settings
@@ -25,9 +26,6 @@ from datarax_hf.remedy import Origin
 
 GROUP = 16
 """Images that are read at a time."""
-
-STORED = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-_ONE, _MANY = "file_name", "file_names"
 
 
 class ImageShard(Shard):
@@ -95,6 +93,7 @@ class DescribedShard(Shard):
     """
 
     unit = "group of images"
+    counts_parts = True
 
     def __init__(
         self, name: str, images: Collection[str], origin: Origin, settings: Settings
@@ -103,19 +102,24 @@ class DescribedShard(Shard):
         self.origin = origin
         parsed = HeldShard if settings.held else ParsedShard
         self._inner: Shard = parsed(name, origin, _of_metadata(settings), kind_of(name) or "")
-        self._images = _image_columns(self._inner.schema)
-        if not self._images:
+        said = settings.features or self._inner.features or {}
+        columns = [shown(column.name, column.type) for column in self._inner.schema]
+        if not any(column.images for column in columns):
             raise origin.damaged(
                 name,
-                f"has no column {_ONE!r} that names images; its columns are "
+                f"has no column 'file_name' that names images; its columns are "
                 f"{listing(self._inner.schema.names)}",
             )
-        schema = self._inner.schema
-        self._stored = {self._images.get(column, column): column for column in schema.names}
-        self.schema = pa.schema(
-            [(shown, self._shown(schema.field(column))) for shown, column in self._stored.items()]
-        )
-        self.features = self._described(settings.features)
+        columns = [
+            shown(column.name, column.type, modern(said.get(own.name)))
+            for column, own in zip(self._inner.schema, columns, strict=True)
+        ]
+        self._stored = {
+            own.name: column for own, column in zip(columns, self._inner.schema.names, strict=True)
+        }
+        self._shown = {own.name: own for own in columns}
+        self.schema = pa.schema([(name, own.kind) for name, own in self._shown.items()])
+        self.features = {name: own.feature for name, own in self._shown.items()}
         self._pieces = [
             (group, start)
             for group, rows in enumerate(self._inner.rows)
@@ -133,75 +137,59 @@ class DescribedShard(Shard):
         table = self._inner.table(inner, stored).slice(start, GROUP)
         return pa.table(
             {
-                name: self._loaded(column) if own in self._images else column
+                name: with_images(own, column.combine_chunks(), self._load)
+                if self._shown[name].images
+                else column
                 for name, own, column in zip(columns, stored, table.columns, strict=True)
             }
         )
 
-    def nulls(self, column: str) -> int | None:
-        head, _, part = column.partition(".")
-        if self._stored.get(head) in self._images and part != "path":
-            return self._inner.nulls(self._stored[head])
-        return self._inner.nulls(self._stored.get(column, column))
+    def nulls(self, column: str) -> int:
+        for name, stored in self._stored.items():
+            if column != name and not column.startswith(f"{name}."):
+                continue
+            return sum(
+                count_nulls_of(stored, chunk, column[len(name) + 1 :])
+                for group in range(len(self._inner.rows))
+                for chunk in self._inner.table(group, [stored]).column(0).chunks
+            )
+        return sum(self.rows)
 
     def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
         own = super().stored_bytes(column, groups)
-        if self._stored[column] not in self._images:
+        if not self._shown[column].images:
             return own
         return own + sum((self.origin.folder / name).stat().st_size for name in self._all)
 
     def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
         inner, start = self._pieces[group]
-        folder = posixpath.dirname(self.name)
-        stored = [name for name in map(self._stored.__getitem__, columns) if name in self._images]
+        stored = [self._stored[name] for name in columns if self._shown[name].images]
         table = self._inner.table(inner, stored).slice(start, GROUP)
-        named = [path for column in table.columns for path in _flat(column.combine_chunks())]
-        return list(dict.fromkeys(path for path in _within(folder, named) if path is not None))
+        named = [
+            path for name in stored for path in names_in(name, table.column(name).combine_chunks())
+        ]
+        return list(dict.fromkeys(path for path in self._within(named) if path is not None))
 
     def source(self) -> str:
         return _source(self.origin, [self.name, *self._all])
 
-    def _shown(self, column: pa.Field) -> pa.DataType:
-        if column.name not in self._images:
-            return column.type
-        return pa.list_(STORED) if _is_list(column.type) else STORED
+    def _within(self, names: Sequence[str | None]) -> list[str | None]:
+        return _within(posixpath.dirname(self.name), names)
 
-    def _loaded(self, paths: pa.ChunkedArray) -> pa.Array:
-        """Return the images at paths, or the lists of images at lists of paths."""
-        folder = posixpath.dirname(self.name)
-        paths = paths.combine_chunks()
-        if not _is_list(paths.type):
-            return _images(_within(folder, paths.to_pylist()), self.origin)
-        lists = [
-            None if names is None else _images(_within(folder, names), self.origin).to_pylist()
-            for names in paths.to_pylist()
-        ]
-        return pa.array(lists, pa.list_(STORED))
-
-    def _described(self, declared: Features | None) -> Features:
-        """Return the features of all columns: of images their own, else what the card says."""
-        said = declared or self._inner.features or {}
-        features: dict[str, Any] = {}
-        for shown, stored in self._stored.items():
-            image: Any = {"_type": "Image"}
-            if stored in self._images:
-                listed = _is_list(self._inner.schema.field(stored).type)
-                features[shown] = {"feature": image, "_type": "List"} if listed else image
-            else:
-                features[shown] = said.get(shown)
-        return features
+    def _load(self, names: Sequence[str | None]) -> pa.Array:
+        return _images(self._within(names), self.origin)
 
     def _check(self, images: set[str]) -> None:
         """Raise if an image that is named is none of those that are there."""
-        folder = posixpath.dirname(self.name)
+        columns = [self._stored[name] for name, own in self._shown.items() if own.images]
         for group in range(len(self._inner.rows)):
-            for column in self._images:
+            for column in columns:
                 values = self._inner.table(group, [column]).column(0).combine_chunks()
-                named = _flat(values)
+                named = names_in(column, values)
                 lacking = [
                     name
-                    for name, path in zip(named, _within(folder, named), strict=True)
-                    if path not in images
+                    for name, path in zip(named, self._within(named), strict=True)
+                    if path is not None and path not in images
                 ]
                 if lacking:
                     raise self.origin.damaged(
@@ -209,21 +197,6 @@ class DescribedShard(Shard):
                         f"names {len(lacking)} images that are not among the files of the split, "
                         f"such as {listing(lacking[:3])}",
                     )
-
-
-def _image_columns(schema: pa.Schema) -> dict[str, str]:
-    """Return the columns that name images, and what they are called when they hold them."""
-    shown = {}
-    for column in schema:
-        name, kind = column.name, column.type
-        for ending, plural in ((_ONE, False), (_MANY, True)):
-            if name != ending and not name.endswith(f"_{ending}"):
-                continue
-            values = kind.value_type if plural and _is_list(kind) else kind
-            if plural == _is_list(kind) and pa.types.is_string(values):
-                own = name[: -len(ending)].rstrip("_")
-                shown[name] = own or ("images" if plural else "image")
-    return shown
 
 
 def _images(names: Sequence[str | None], origin: Origin) -> pa.Array:
@@ -259,26 +232,16 @@ def _contents(name: str, origin: Origin) -> bytes:
 def _within(folder: str, names: Sequence[str | None]) -> list[str | None]:
     """Return names that are relative to a folder as names relative to the repository.
 
-    One that leaves the folder stays as it is, and so names no file of the repository.
+    One that leaves the folder stays as it is, and so names no file of the repository; an empty one
+    names none.
     """
     within: list[str | None] = []
     for name in names:
-        path = None if name is None else posixpath.normpath(name.replace("\\", "/"))
+        path = posixpath.normpath(name.replace("\\", "/")) if name else None
         inside = path is not None and not path.startswith(("/", "../")) and path != ".."
-        within.append(posixpath.join(folder, path) if inside and path else name)
+        within.append(posixpath.join(folder, path) if inside and path else name or None)
     return within
 
 
 def _of_metadata(settings: Settings) -> Settings:
     return Settings(features=settings.features, derived=settings.derived, described=True)
-
-
-def _flat(paths: Any) -> list[str]:
-    """Return the paths of a column of paths or of lists of them, the nulls left out."""
-    values = paths.flatten() if _is_list(paths.type) else paths
-    named: list[str] = values.drop_null().to_pylist()
-    return named
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))

@@ -49,6 +49,9 @@ KNOWN = {
 }
 """The extensions of formats that are not read, but are data: they decide what a split is."""
 
+PARSED = ("json", "csv", "text")
+"""The formats whose files may be compressed, a zip archive of one file included."""
+
 SUPPORTED = "parquet, Arrow, JSON lines, JSON, CSV, TSV, text and image folders"
 
 _KIND_OF = {
@@ -80,11 +83,11 @@ def is_data(name: str) -> bool:
 
 
 def kind_of(name: str) -> str | None:
-    """Return the format of a file by its last known extension: `a.csv.gz` is CSV."""
-    for extension in reversed(_extensions(name)):
-        if extension in _KIND_OF:
-            return _KIND_OF[extension]
-    return None
+    """Return the format of a file by its last known extension: `a.csv.zip` is CSV, too."""
+    kinds = [_KIND_OF[extension] for extension in _extensions(name) if extension in _KIND_OF]
+    if len(kinds) > 1 and kinds[-1] == "zip" and kinds[-2] in PARSED:
+        return kinds[-2]
+    return kinds[-1] if kinds else None
 
 
 def is_read(name: str) -> bool:

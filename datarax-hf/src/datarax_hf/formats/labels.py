@@ -13,9 +13,10 @@ def folder_labels(
 ) -> tuple[tuple[str, ...] | None, bool]:
     """Return the class names of an image folder and whether metadata files describe it.
 
-    Where there are metadata files, they are the records and folders name no classes. Else each
-    image is a record and its folder its class, provided that all images lie equally deep in more
-    than one folder; the card's `drop_labels` decides that where it is given.
+    Where there are metadata files, folders name no classes, and the records are theirs unless
+    the card gives `drop_metadata`. Else each image is a record and its folder its class, provided
+    that all images lie equally deep in more than one folder; the card's `drop_labels` decides that
+    where it is given.
 
     Args:
         splits: The files of each split of the configuration.
@@ -25,8 +26,8 @@ def folder_labels(
     images = [name for name in names if kind_of(name) == "image folder"]
     if not images:
         return None, False
-    if not options.get("drop_metadata") and any(is_metadata(name) for name in names):
-        return None, True
+    if any(is_metadata(name) for name in names):
+        return None, not options.get("drop_metadata")
     folders = {name.rpartition("/")[0] for name in images}
     labels = sorted({folder.rpartition("/")[2] for folder in folders})
     level = len({folder.count("/") + bool(folder) for folder in folders}) == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datarax_hf.features import read_features
+from datarax_hf.features import MalformedFeaturesError, read_features
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
 from datarax_hf.threads import in_pool
@@ -24,12 +24,17 @@ class ParquetShard(Shard):
         CorruptDataError: If it is no whole parquet file.
     """
 
+    counts_parts = True
+
     def __init__(self, name: str, origin: Origin) -> None:
         self.name = name
         self.origin = origin
         self._footer: Any = _footer(name, origin)
         self.schema = self._footer.schema.to_arrow_schema()
-        self.features = read_features(self.schema, where=name)
+        try:
+            self.features = read_features(self.schema, where=name)
+        except MalformedFeaturesError as error:
+            raise origin.damaged(name, error.what) from error.__cause__
         self.rows = tuple(
             self._footer.row_group(group).num_rows for group in range(self._footer.num_row_groups)
         )

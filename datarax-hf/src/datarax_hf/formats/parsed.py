@@ -26,7 +26,7 @@ from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
 
-VERSION = 2
+VERSION = 3
 """Of what is kept: raised where a file would be parsed into something else than before."""
 
 _TEXTS = b"datarax.json"

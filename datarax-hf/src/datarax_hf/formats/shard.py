@@ -32,6 +32,7 @@ class Shard(abc.ABC):
         inferred: Whether the types are what the values look like, and may give way to wider ones.
         sparse: Whether a column that it lacks means nulls.
         ready: Whether rows lie so that they are read in any order without decoding others.
+        counts_parts: Whether `nulls` knows those of the parts of structs, however deep.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Shard(abc.ABC):
     inferred: bool = False
     sparse: bool = False
     ready: bool = False
+    counts_parts: bool = False
 
     @abc.abstractmethod
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:

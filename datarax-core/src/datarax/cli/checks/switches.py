@@ -76,6 +76,8 @@ def _progress(name: str) -> str:
 SWITCHES: dict[str, Callable[[str], str]] = {
     "DATARAX_OFFLINE": _offline,
     "HF_HUB_OFFLINE": _hub_offline,
+    "HF_DATASETS_OFFLINE": _hub_offline,
+    "TRANSFORMERS_OFFLINE": _hub_offline,
     "DATARAX_PLUGINS": _plugins,
     "DATARAX_DISABLE_PLUGIN_AUTOLOAD": _autoload,
     "DATARAX_STRICT_PLUGINS": _strict,

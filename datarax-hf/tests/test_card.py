@@ -1,0 +1,110 @@
+"""Features of a card: every type that it may name, and those that nobody knows."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+import datarax
+from datarax_hf.card import parse_card
+
+MEDIA = {
+    "audio": "Audio",
+    "video": "Video",
+    "pdf": "Pdf",
+    "nifti": "Nifti",
+    "mesh": "Mesh",
+    "bio_sequence": "BioSequence",
+    "bio_structure": "BioStructure",
+}
+ODD = {
+    "{tomorrow: {a: 1}}": "is of the type 'tomorrow'",
+    "tomorrow": "is of the type 'tomorrow'",
+    "{list: {dtype: tomorrow}}": "is of the type 'tomorrow'",
+    "{foo: bar}": "cannot be read ('foo' is followed by 'bar')",
+    "{struct: [{name: y}]}": "cannot be read (it names no type)",
+    "{struct: [{dtype: int8}]}": "cannot be read (a part of it has no name)",
+    "null": "cannot be read (None names no type)",
+    "{}": "cannot be read (it names no type)",
+    "{class_label: {names: {'0': a, '2': b}}}": "cannot be read (its classes are numbered [0, 2])",
+}
+
+
+def card(x):
+    return f"---\ndataset_info:\n  features:\n  - name: x\n    {x}\n  - {{name: y, dtype: int8}}\n---\n"
+
+
+def loaded(folder, **options):
+    """Return all records, and what was warned of."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with datarax.load(f"hf:{folder}", **options) as source:
+            return [dict(record) for record in source], [str(one.message) for one in said]
+
+
+@pytest.mark.parametrize(("word", "kind"), MEDIA.items())
+@pytest.mark.parametrize("form", ["dtype: {}", "dtype: {{{}: {{decode: false}}}}"])
+def test_media_of_a_card_are_bytes_and_path(tmp_path, make, word, kind, form):
+    """With options or without; a path in JSON is one without bytes, as `datasets` has it."""
+    (tmp_path / "README.md").write_text(card(form.format(word)))
+    assert parse_card(card(form.format(word)), "a/b").features("default")["x"]["_type"] == kind
+    (tmp_path / "train.jsonl").write_text('{"x": "a.bin", "y": 1}\n')
+    records, said = loaded(tmp_path)
+    assert records[0]["x"] == {"bytes": None, "path": "a.bin"}
+    (tmp_path / "train.jsonl").unlink()
+    stored = {"bytes": b"any", "path": "a.bin"}
+    data = make.parquet({"x": [stored], "y": [1]}, types={"x": make.IMAGE})
+    (tmp_path / "train.parquet").write_bytes(data)
+    assert loaded(tmp_path)[0][0]["x"] == stored
+    assert kind in datarax.inspect(f"hf:{tmp_path}").fields["x"].reason
+    assert said == []
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy", "streaming"])
+@pytest.mark.parametrize(("dtype", "why"), ODD.items())
+def test_what_a_card_says_and_nobody_knows_stops_no_load(tmp_path, dtype, why, mode):
+    """The column is what it is stored as, the others are what the card says, and a note tells it."""
+    (tmp_path / "README.md").write_text(card(f"dtype: {dtype}"))
+    (tmp_path / "train.jsonl").write_text('{"x": 7, "y": 1}\n')
+    records, said = loaded(tmp_path, mode=mode)
+    assert int(records[0]["x"]) == 7
+    assert records[0]["y"].dtype == "int8"
+    assert [note for note in said if why in note and "'x'" in note]
+    assert any(why in note for note in datarax.inspect(f"hf:{tmp_path}").notes)
+
+
+def test_a_card_without_types_or_names_stops_no_load(tmp_path):
+    """An entry without a type, and a list without names."""
+    (tmp_path / "train.jsonl").write_text('{"x": 7, "y": 1}\n')
+    for entry, why in (
+        ("id: x", "the card's feature 'x' cannot be read (it names no type)"),
+        ("dtype: int8\n  - dtype: int8", "no list of names and types; types are inferred"),
+    ):
+        (tmp_path / "README.md").write_text(card(entry))
+        records, said = loaded(tmp_path)
+        assert int(records[0]["x"]) == 7
+        assert any(why in note for note in said)
+
+
+@pytest.mark.parametrize("dtype", ODD)
+def test_files_that_say_what_they_hold_need_no_card(tmp_path, make, dtype):
+    """Then what a card says and nobody knows is not worth a word."""
+    (tmp_path / "README.md").write_text(card(f"dtype: {dtype}"))
+    features = {"x": make.labels("a", "b"), "y": make.value("int8")}
+    (tmp_path / "train.parquet").write_bytes(make.parquet({"x": [1], "y": [2]}, features))
+    records, said = loaded(tmp_path)
+    assert int(records[0]["x"]) == 1
+    assert said == []
+    info = datarax.inspect(f"hf:{tmp_path}")
+    assert info.fields["x"].class_names == ("a", "b")
+    assert info.notes == ()
+
+
+def test_what_is_not_here_is_told_of_with_what_nobody_knows(hub):
+    """Before anything is downloaded."""
+    hub.publish("a/b", {"README.md": card("dtype: tomorrow"), "train.jsonl": '{"x": 7, "y": 1}\n'})
+    info = datarax.inspect("hf:a/b")
+    assert list(info.fields) == ["x", "y"]
+    assert any("'tomorrow'" in note for note in info.notes)
+    assert hub.downloads() == []
