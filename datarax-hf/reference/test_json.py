@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import json
 import math
+import random
 
 import datasets
+import jax
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 from datasets import Array2D, ClassLabel, Features, Image, Json, LargeList, List, Value
@@ -30,6 +34,14 @@ def theirs(folder, cache):
     records = [plain(row) for row in rows]
     gc.collect()
     return records
+
+
+@pytest.fixture(autouse=True)
+def wide_integers():
+    """Arrays of 64 bits, as the values are."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
 
 
 def ours(folder, mode):
@@ -130,3 +142,88 @@ def test_records_are_those_of_datasets_in_every_mode(tmp_path, files):
     expected = theirs(folder, tmp_path / "cache")
     for mode in MODES:
         assert ours(folder, mode) == expected, mode
+
+
+SCALARS = (
+    (0, 1, -5, 2**40, -(2**62), 2**63 - 1, -(2**63)),
+    (0.5, -1.25, 3.0, 0.125, 1e10),
+    ("a", "é", "", "\U0001f600", "\u2028", "a\nb", '"', "\\", "x/y", "\x7f"),
+    ("2020-01-01", "2020-01-01 10:00:00", "2020-01-01T00:00:00Z", "1999-12-31T23:59:59"),
+    ("2020-01-01", "2020-02-30", "2020-01-01 10:00:00.5"),
+    (True, False),
+    (None,),
+)
+
+
+def shape(rng, depth):
+    """Return a function that makes values of one kind, null among them."""
+    kind = rng.random()
+    if depth and kind < 0.3:
+        item = shape(rng, depth - 1)
+        make = lambda: [item() for _ in range(rng.randint(0, 3))]
+    elif depth and kind < 0.55:
+        parts = {name: shape(rng, depth - 1) for name in rng.sample(("p", "q", "r s", "é"), 2)}
+        share = rng.choice((1, 1, 0.7))
+        make = lambda: {name: part() for name, part in parts.items() if rng.random() < share}
+    else:
+        pool = rng.choice(SCALARS)
+        if rng.random() < 0.2:
+            pool = (*SCALARS[0][:4], *SCALARS[1])  # those that a float holds
+        make = lambda: rng.choice(pool)
+    return lambda: None if rng.random() < 0.2 else make()
+
+
+def made_up(rng):
+    """Return the name and the text of a JSON file."""
+    columns = {"first": lambda: 1}
+    for number in range(rng.randint(1, 3)):
+        one = shape(rng, 3)
+        columns[f"c{number}"] = one
+        if rng.random() < 0.15:
+            other = shape(rng, 1)
+            columns[f"c{number}"] = lambda one=one, other=other: rng.choice((one, other))()
+    there = rng.choice((1, 1, 0.8))
+    rows = [
+        {name: make() for name, make in columns.items() if name == "first" or rng.random() < there}
+        for _ in range(rng.randint(1, 6))
+    ]
+    ascii_only = rng.random() < 0.5
+    if rng.random() < 0.3:
+        return "a.json", json.dumps(rows, indent=rng.choice((None, 1)), ensure_ascii=ascii_only)
+    return "a.jsonl", "".join(json.dumps(row, ensure_ascii=ascii_only) + "\n" for row in rows)
+
+
+def comparable(value):
+    """Return a value that says the same however `datasets` stored it.
+
+    Objects whose keys differ are JSON to it, in which a missing key is none and dates are text; so
+    are all dates beside a list that begins with null.
+    """
+    if isinstance(value, dict):
+        parts = {name: comparable(part) for name, part in value.items()}
+        return {name: part for name, part in parts.items() if part is not None and part != {}}
+    if isinstance(value, list):
+        return [comparable(item) for item in value]
+    if isinstance(value, str) and value[:2] in {"19", "20"}:
+        try:
+            return dt.datetime.fromisoformat(value).replace(tzinfo=None)
+        except ValueError:
+            return value
+    return value
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_made_up_json_is_read_as_datasets_reads_it(tmp_path, seed):
+    """Nulls, missing keys, lists, objects, dates, values of several kinds."""
+    name, text = made_up(random.Random(seed))
+    folder = write(tmp_path / "repo", {name: text})
+    try:
+        expected = theirs(folder, tmp_path / "cache")
+    except (datasets.exceptions.DatasetGenerationError, pa.ArrowException):
+        # It fails on some lists that begin with null, and on values of several kinds in arrays.
+        expected = (
+            json.loads(text) if name == "a.json" else list(map(json.loads, text.split("\n")[:-1]))
+        )
+    found = ours(folder, "lazy")
+    assert comparable(found) == comparable(expected)
+    assert ours(folder, "streaming") == found

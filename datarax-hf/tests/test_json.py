@@ -63,6 +63,9 @@ NULL_FIRST = {
     "objects": [[None, {"b": [None, {"c": 1}]}]],
     "within objects": [{"b": [None, 2]}, {"b": []}],
     "of every row": [[None, 1]] * 9,
+    "nothing but null": [[None, None, None], []],
+    "nothing but null within objects": [{"b": [None]}, {"b": [None, None]}],
+    "null in objects in lists": [[None, {"b": None, "c": [None, None]}, {"b": 2, "c": None}]],
 }
 
 

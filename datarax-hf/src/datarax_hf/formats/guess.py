@@ -120,6 +120,8 @@ def conformed(values: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return values in a type that `widened` gave; what a struct lacks is null."""
     if values.type == kind:
         return values
+    if pa.types.is_null(kind):
+        return pa.nulls(len(values))
     if pa.types.is_struct(kind) and pa.types.is_struct(values.type):
         held = dict(zip((part.name for part in values.type), values.flatten(), strict=True))
         parts = [

@@ -20,7 +20,7 @@ import pyarrow.json
 from datarax.errors import CorruptDataError, listing
 from datarax_hf.features import Features, part_of, type_of
 from datarax_hf.formats.characters import BLOCK, Characters
-from datarax_hf.formats.guess import Guess, WiderTypesError, completed, storage_type
+from datarax_hf.formats.guess import Guess, WiderTypesError, completed, conformed, storage_type
 from datarax_hf.formats.settings import Settings
 from datarax_hf.remedy import Origin
 
@@ -358,7 +358,18 @@ def _parsed_again(rows: list[dict[str, Any]], guess: Guess, own: pa.Schema) -> p
 
 def _conformed(table: pa.Table, guess: Guess) -> pa.Table:
     """Return a table in the types of `guess`."""
-    return table.select(list(guess.columns)).cast(guess.schema())
+    return _cast(table, guess.schema())
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    # Arrow's own cast makes invalid arrays of structs within lists (26.0).
+    arrays = [
+        pa.chunked_array(
+            [conformed(chunk, field.type) for chunk in table.column(field.name).chunks], field.type
+        )
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _arrow(block: bytes, schema: pa.Schema) -> pa.Table:
@@ -368,9 +379,13 @@ def _arrow(block: bytes, schema: pa.Schema) -> pa.Table:
             table = _table(block, schema, size)
             if _is_whole(table):
                 return table
-            # Arrow (26.0) drops the nulls that a list begins with, unless its type is known before.
-            table = _table(block, table.schema, size)
+            # Arrow (26.0) drops the nulls that a list begins with unless it knows before what the
+            # list holds, which may not be nothing.
+            found = table.schema
+            known = pa.schema([(field.name, _something(field.type)) for field in found])
+            table = _table(block, known, size)
             table.validate()
+            table = _cast(table, found)
         except pa.ArrowInvalid as error:
             if "straddling" not in str(error) or size > len(block):
                 raise
@@ -385,6 +400,17 @@ def _table(block: bytes, schema: pa.Schema, size: int) -> pa.Table:
         read_options=pyarrow.json.ReadOptions(block_size=size),
         parse_options=pyarrow.json.ParseOptions(explicit_schema=schema),
     )
+
+
+def _something(kind: pa.DataType) -> pa.DataType:
+    """Return a type with any other in place of null."""
+    if pa.types.is_null(kind):
+        return pa.bool_()
+    if pa.types.is_list(kind):
+        return pa.list_(_something(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(part.name, _something(part.type)) for part in kind])
+    return kind
 
 
 def _is_whole(table: pa.Table) -> bool:
