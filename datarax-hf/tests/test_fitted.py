@@ -58,7 +58,7 @@ FIT = {
     "words for numbers": (pa.array(["a"]), pa.array([2]), ["a", "2"]),
     "dictionaries": (
         pa.array([["a"]]),
-        pa.array([["b"], None], pa.list_(pa.dictionary(pa.int8(), pa.large_string()))),
+        pa.array([["b"], None], pa.list_(pa.dictionary(pa.int8(), pa.string()))),
         [["a"], ["b"], None],
     ),
 }
