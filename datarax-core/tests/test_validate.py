@@ -41,6 +41,7 @@ KNOWN = """
 """
 
 
+@pytest.mark.long
 def test_memory_keeps_the_contract_and_every_test_of_it_ran(monkeypatch):
     """Settings of pytest that would bend the verdict are not the plugin's."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing --no-such-option")
@@ -54,6 +55,7 @@ def test_memory_keeps_the_contract_and_every_test_of_it_ran(monkeypatch):
     assert "no files" in {row.verdict for row in report.matrix.rows}
 
 
+@pytest.mark.long
 def test_a_promise_that_is_broken_is_a_failure_with_its_reason(publish):
     publish("toy", PLUGIN.replace("{sample}", KNOWN.strip()))
     report = validate("Datarax_Toy")

@@ -99,6 +99,7 @@ def test_metadata_is_read_and_names_the_images(hub, cache, images, kind, tmp_pat
         assert asked(hub)[0] == {}, "images were asked for that nobody reads"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("split", ["train", "train[7:40]+test[-5:]", "test+train[:20%]"])
 def test_images_are_resumed_at_each_record_and_none_before_is_asked_for(
