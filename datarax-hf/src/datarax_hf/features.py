@@ -22,6 +22,9 @@ Features = Mapping[str, Any]
 MEDIA = ("Audio", "Video", "Pdf", "Nifti", "Mesh", "BioSequence", "BioStructure")
 """What is handed out as its bytes and path; decoding it is left to the user."""
 
+BYTES_AND_PATH = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""How images and media are stored."""
+
 _LISTS = ("List", "LargeList", "Sequence")
 _IMAGE_STORAGE = {"bytes", "path"}
 _EXTENSION, _EXTENDS = b"ARROW:extension:name", b"ARROW:extension:metadata"

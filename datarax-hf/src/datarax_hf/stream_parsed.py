@@ -25,6 +25,7 @@ from datarax_hf.formats.guess import (
     Guess,
     WiderTypesError,
     cast_to_features,
+    texts_as_features,
 )
 from datarax_hf.formats.kinds import kind_of
 from datarax_hf.formats.parsed import FORMATS
@@ -78,12 +79,11 @@ class ParsedStream(HubStream):
         self._guess = Guess()
         first = self._first()
         self._schema = first.schema
-        features = settings.features or read_features(first.schema, where=self._names[0])
-        if self._guess.texts and not features:
-            features = {
-                name: {"_type": "Json"} if name in self._guess.texts else None
-                for name in first.column_names
-            }
+        features = (
+            settings.features
+            or read_features(first.schema, where=self._names[0])
+            or texts_as_features(first.column_names, self._guess.texts)
+        )
         self._paths = column_paths(first.schema, features, flatten=settings.flatten)
         self._columns = stream_columns(
             flat_schema(first.schema, self._paths),

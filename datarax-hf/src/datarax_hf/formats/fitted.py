@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from datarax.errors import CorruptDataError, listing
 from datarax_hf.arrow_numbers import numbers_of
 from datarax_hf.features import (
+    BYTES_AND_PATH,
     MEDIA,
     Features,
     describe,
@@ -29,7 +30,6 @@ from datarax_hf.features import (
 from datarax_hf.formats.shard import Shard
 from datarax_hf.remedy import Origin
 
-BYTES_AND_PATH = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _REMEDY = "read them as different splits or configs"
 
 Common = Callable[["pa.DataType | None", "pa.DataType | None"], "pa.DataType | None"]

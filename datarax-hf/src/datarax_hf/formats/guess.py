@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datarax_hf.features import MEDIA, Features, part_of, type_of
+from datarax_hf.features import BYTES_AND_PATH, MEDIA, Features, part_of, type_of
 
 _NUMBERS = ("int64", "double")
 _TIMES = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
@@ -19,7 +19,6 @@ _PARTS = re.compile(r"(time32|time64|duration)\[(s|ms|us|ns)\]")
 _DECIMALS = re.compile(r"(decimal128|decimal256)\((\d+), ?(-?\d+)\)")
 _UNFIT = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
 _MEDIA = ("Image", *MEDIA)
-_BYTES_AND_PATH = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _SPELLED = {"float16": pa.float16(), "float32": pa.float32(), "float64": pa.float64()}
 
 
@@ -168,6 +167,13 @@ def storage_type(feature: Any) -> pa.DataType | None:
     return pa.struct(list(parts.items()))
 
 
+def texts_as_features(names: Iterable[str], texts: Collection[str]) -> Features | None:
+    """Return the features of columns of which some are kept as JSON text; None where none is."""
+    if not texts:
+        return None
+    return {name: {"_type": "Json"} if name in texts else None for name in names}
+
+
 def cast_to_features(table: pa.Table, features: Features | None) -> pa.Table:
     """Return a table whose columns are stored as the features say.
 
@@ -240,9 +246,9 @@ def _cast_media(values: pa.Array) -> pa.Array:
     held = dict(zip((part.name for part in values.type), values.flatten(), strict=True))
     parts = [
         held[part.name].cast(part.type) if part.name in held else pa.nulls(len(values), part.type)
-        for part in _BYTES_AND_PATH
+        for part in BYTES_AND_PATH
     ]
-    return pa.StructArray.from_arrays(parts, fields=list(_BYTES_AND_PATH), mask=values.is_null())
+    return pa.StructArray.from_arrays(parts, fields=list(BYTES_AND_PATH), mask=values.is_null())
 
 
 def _relisted(lists: pa.Array, inner: pa.Array) -> pa.Array:
@@ -280,7 +286,7 @@ def _said(feature: Any) -> str:
 def _null_type(feature: Any) -> pa.DataType:
     """Return the type of a column of which nothing but its feature is known."""
     if type_of(feature) in _MEDIA:
-        return _BYTES_AND_PATH
+        return BYTES_AND_PATH
     inner = part_of(feature, None)
     if inner is not None:
         return pa.list_(_null_type(inner))

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from datarax_hf.formats.guess import Guess, WiderTypesError, cast_to_features
+from datarax_hf.formats.guess import (
+    Guess,
+    WiderTypesError,
+    cast_to_features,
+    texts_as_features,
+)
 from datarax_hf.formats.parsed import FORMATS
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard, check_head, count_nulls
@@ -42,11 +47,8 @@ class HeldShard(Shard):
             raise origin.unlike(name, str(error)) from error
         self.schema = self._table.schema.remove_metadata()
         self.rows = (len(self._table),)
-        if guess.texts and not settings.features:
-            self.features = {
-                column: {"_type": "Json"} if column in guess.texts else None
-                for column in self.schema.names
-            }
+        if not settings.features:
+            self.features = texts_as_features(self.schema.names, guess.texts)
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:  # noqa: ARG002  # there is one
         return self._table.select(list(columns))

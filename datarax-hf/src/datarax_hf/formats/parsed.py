@@ -21,7 +21,12 @@ from datarax.progress import Progress
 from datarax_hf.derived import Derived, NotKeptError, source_key
 from datarax_hf.formats import comma, json_lines, text
 from datarax_hf.formats.arrow import Batches
-from datarax_hf.formats.guess import Guess, WiderTypesError, cast_to_features
+from datarax_hf.formats.guess import (
+    Guess,
+    WiderTypesError,
+    cast_to_features,
+    texts_as_features,
+)
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
@@ -106,11 +111,8 @@ class ParsedShard(Shard):
         self._batches.scan()
         schema = self._batches.schema
         self.texts = frozenset(json.loads((schema.metadata or {}).get(_TEXTS, b"[]")))
-        if self.texts and not self._settings.features:
-            self.features = {
-                column: {"_type": "Json"} if column in self.texts else None
-                for column in schema.names
-            }
+        if not self._settings.features:
+            self.features = texts_as_features(schema.names, self.texts)
         self.schema = schema.remove_metadata()
         self.rows = tuple(self._batches.rows)
 
