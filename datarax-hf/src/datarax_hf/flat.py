@@ -94,14 +94,15 @@ class FlatColumn:
 
     def _copy(self, indices: Rows, out: NDArray[Any]) -> None:
         """Fill `out` with the values of a run of indices."""
-        done = 0
-        while done < len(indices):
-            index = int(indices[done])
-            part = int(np.searchsorted(self._begins, index, side="right")) - 1
-            begin = index - int(self._begins[part])
-            piece = self._arrays[part][begin : begin + len(indices) - done]
+        index, done = int(indices[0]) if len(indices) else 0, 0
+        first = int(np.searchsorted(self._begins, index, side="right")) - 1
+        for begin, array in zip(self._begins[first:].tolist(), self._arrays[first:], strict=True):
+            piece = array[index + done - begin :][: len(indices) - done]
             out[done : done + len(piece)] = piece
             done += len(piece)
+            if done == len(indices):
+                return
+        raise IndexError(f"the values from {index + done} on are not in these arrays")
 
 
 def is_run(indices: Rows) -> bool:
