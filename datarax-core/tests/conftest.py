@@ -1,6 +1,7 @@
 """Plugins published by hand, and a clean catalogue for every test."""
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 import datarax
 from datarax.cli import main
 from datarax.registry.catalogue import CATALOGUE
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what runs in its background: the processes of tests are to hear Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PLUGIN = """
 from datarax.registry import PluginInfo, hookimpl

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import socket
 import sys
 from pathlib import Path
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what runs in its background: the processes of tests are to hear Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _beside(name):

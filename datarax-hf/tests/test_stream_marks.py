@@ -213,6 +213,7 @@ def test_a_quote_that_opens_nothing_tells_no_end(text, end):
         (as_csv(["x"] * 40, "\r"), ""),
         (as_csv(["x"] * 40, "\n").replace(b",", b",y,"), ""),
     ],
+    ids=["quote within", "short row", "skipped line", "escape", "returns", "row names"],
 )
 def test_csv_that_is_cut_row_by_row_is_resumed_at_each_record(folders, data, options):
     """Quotes within fields, short rows, escapes, lone returns, and row names."""
@@ -226,7 +227,7 @@ def test_csv_that_is_cut_row_by_row_is_resumed_at_each_record(folders, data, opt
     ("name", "data", "options"),
     [
         ("train.csv", as_csv(["é"] * 40, "\n").decode().encode("utf-16"), "encoding: utf-16"),
-        ("train.jsonl", gzip.compress(as_json(["x"] * 40, "\n")), ""),
+        ("train.jsonl", gzip.compress(as_json(["x"] * 40, "\n"), mtime=0), ""),
         ("train.json", json.dumps([{"x": x} for x in range(40)]).encode(), ""),
         (
             "train.json",
@@ -235,6 +236,7 @@ def test_csv_that_is_cut_row_by_row_is_resumed_at_each_record(folders, data, opt
         ),
         ("train.txt", b"a\n\nb\nc\n\n" * 20, "sample_by: paragraph"),
     ],
+    ids=["utf-16", "gzip", "array", "objects over lines", "paragraphs"],
 )
 def test_what_tells_no_places_is_read_through(folders, name, data, options):
     card = "---\nconfigs:\n- config_name: default\n  data_files: " + name
