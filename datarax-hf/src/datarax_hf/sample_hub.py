@@ -66,6 +66,7 @@ class _Repo:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body would wait 40 ms for an acknowledgement
     repos: Mapping[str, _Repo]
 
     def log_message(self, *args: object) -> None:
