@@ -141,6 +141,7 @@ def test_lacking_shards_are_those_the_numbering_promises():
         "configs: [{data_files: 3}]",
         "- a\n- b",
         "a: &x [*x",
+        pytest.param("a: " + "[" * 50_000, id="deep"),
         "configs: [{config_name: a, data_files: [{path: x}]}]",
     ],
 )
