@@ -175,10 +175,9 @@ def parse_card(text: str, dataset: str) -> Card:
     front = _FRONT.match(text)
     if front is None:
         return Card()
-    # libyaml's parser, which all wheels of PyYAML have: cards with many configurations are long.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        meta = yaml.load(front["yaml"], loader)  # noqa: S506  # both are safe loaders
+        # Not by libyaml: up to 0.2.5 it follows nesting without an end until the process crashes.
+        meta = yaml.safe_load(front["yaml"])
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f", line {mark.line + 2}"
