@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from datarax.errors import StateMismatchError
 from datarax.sources import Field, ReaderSource, SourceConfig
 
 SIZES = (3, 5, 2, 4)
@@ -81,3 +84,70 @@ def test_a_chain_that_does_not_know_its_shards_is_told_all_that_is_left_out():
     del reader.asked[:]
     assert read(restored) == list(range(9, 14))
     assert reader.asked == [((1, 2, 3), 6)]
+
+
+class Marking(Chain):
+    """One that notes where it stood."""
+
+    def __init__(self, shards=(None,) * 4):
+        super().__init__(shards)
+        self.taken = []
+
+    def mark_at(self, shards, offset):
+        return {"shards": list(shards), "offset": offset} if offset else None
+
+    def take_mark(self, mark):
+        if set(mark) != {"shards", "offset"}:
+            raise ValueError(f"no mark: {mark}")
+        self.taken.append(mark)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_state_carries_the_mark_of_where_reading_begins(shuffle):
+    config = SourceConfig(
+        mode="streaming", shuffle=shuffle, seed=1, shuffle_window=3 if shuffle else None
+    )
+    source = ReaderSource(config, Marking())
+    assert "stream_mark" not in source.get_state()
+    whole = read(source.clone())
+    for _ in range(8):
+        next(source)
+    state = json.loads(json.dumps(source.get_state()))
+    # A window is read from its beginning, whatever was delivered of it.
+    assert state["stream_mark"]["offset"] == (6 if shuffle else 8)
+    reader = Marking()
+    restored = ReaderSource(config, reader)
+    restored.set_state(state)
+    assert reader.taken == [state["stream_mark"]]
+    assert read(restored) == whole[8:]
+    (asked,) = reader.asked
+    assert asked == (tuple(state["stream_mark"]["shards"]), state["stream_mark"]["offset"])
+    source.close()
+    assert source.get_state() == state
+
+
+def test_shards_that_know_their_lengths_are_left_out_of_a_mark():
+    source = ReaderSource(SourceConfig(mode="streaming"), Marking((3, 5, None, None)))
+    for _ in range(9):
+        next(source)
+    assert source.get_state()["stream_mark"] == {"shards": [2, 3], "offset": 1}
+
+
+@pytest.mark.parametrize("mark", [{"other": 1}, 7, None, []])
+def test_a_damaged_mark_changes_nothing(mark):
+    source = ReaderSource(SourceConfig(mode="streaming"), Marking())
+    for _ in range(9):
+        next(source)
+    state = source.get_state()
+    with pytest.raises(StateMismatchError, match="stream_mark"):
+        source.set_state({**state, "stream_mark": mark, "cursor": {**state["cursor"], "offset": 2}})
+    assert source.get_state() == state
+
+
+def test_a_reader_that_takes_no_mark_goes_on_without():
+    marked = ReaderSource(SourceConfig(mode="streaming"), Marking())
+    for _ in range(9):
+        next(marked)
+    plain = ReaderSource(SourceConfig(mode="streaming"), Chain((None,) * 4))
+    plain.set_state(marked.get_state())
+    assert read(plain) == list(range(9, 14))

@@ -294,6 +294,124 @@ def test_marks_stay_few_and_evenly_spread():
     assert len(stream_marks._KEPT) == stream_marks.FILES
 
 
+# A saved state, in a process that has noted nothing.
+
+
+def rest_in_a_new_process(folder, state, **options):
+    """Return the records that a source goes on with from a state, where nothing was noted before."""
+    stream_marks._KEPT.clear()
+    with datarax.load(str(folder), mode="streaming", **options) as source:
+        source.set_state(json.loads(json.dumps(state)))
+        assert source.get_state() == state
+        return [tuple(plain(element[name]) for name in element) for element in source]
+
+
+def noted(state):
+    return state.get("stream_mark")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "txt"])
+@pytest.mark.parametrize("options", [{}, {"shuffle": True, "shuffle_window": 7}], ids=str)
+def test_a_state_goes_on_exactly_where_nothing_was_noted(folders, kind, options):
+    write = {"jsonl": as_json, "csv": as_csv, "txt": as_text}[kind]
+    files = {
+        f"train-{number}.{kind}": write([f"{number} {row}" for row in range(9 * number + 5)], "\n")
+        for number in range(4)
+    }
+    uri = f"hf:{folders(**files)}"
+    for epoch in range(2):
+        with datarax.load(uri, mode="streaming", **options) as source:
+            for _ in range(epoch):
+                list(source)
+            whole = [tuple(map(plain, element.values())) for element in source.clone()]
+            states = [source.get_state() for _ in source]
+        assert len(whole) == 74
+        assert all(len(json.dumps(state)) < 2048 for state in states)
+        for done in (1, 4, 6, 20, 41, 60, 72):
+            state = states[done - 1]
+            assert rest_in_a_new_process(uri, state, **options) == whole[done:]
+    if not options:
+        assert noted(states[72])["done"] == 3
+        assert noted(states[72])["before"] == 5 + 14 + 23
+        assert noted(states[72])["byte"] > 0
+
+
+def test_slices_and_sums_are_noted_too(folders):
+    files = {
+        f"{split}-{number}.jsonl": as_json([f"{split}{number}"] * (7 * number + 3), "\n")
+        for split in ("train", "test")
+        for number in range(3)
+    }
+    uri = f"hf:{folders(**files)}"
+    for split, marked in (
+        ("test+train", True),
+        ("train[5:25]", True),
+        ("train[11:]", True),
+        ("train[:28]", True),
+        ("train[5:18]+test[:4]", False),
+    ):
+        with datarax.load(uri, mode="streaming", split=split) as source:
+            whole = [tuple(map(plain, element.values())) for element in source.clone()]
+            states = [source.get_state() for _ in source]
+        assert (noted(states[-2]) is not None) == marked
+        for done in range(1, len(whole)):
+            assert rest_in_a_new_process(uri, states[done - 1], split=split) == whole[done:]
+
+
+def test_a_state_of_files_that_changed_since_does_not_jump_into_them(folders):
+    folder = folders(**{f"train-{n}.jsonl": as_json(["a"] * 20, "\n") for n in range(3)})
+    with datarax.load(f"hf:{folder}", mode="streaming") as source:
+        for _ in range(50):
+            next(source)
+        state = source.get_state()
+    assert noted(state)["done"] == 2
+    (folder / "train-1.jsonl").write_bytes(as_json(["b"] * 15, "\n"))
+    stream_marks._KEPT.clear()
+    with datarax.load(f"hf:{folder}", mode="streaming") as source:
+        source.set_state(state)
+        assert [int(element["x"]) for element in source] == list(range(15, 20))
+
+
+def test_files_with_columns_of_other_names_are_begun_at_their_beginning(folders):
+    other = as_csv(["b"] * 40, "\n").replace(b"x,t", b"t,x", 1)
+    card = (
+        b"---\ndataset_info:\n  features:\n  - {name: x, dtype: string}\n"
+        b"  - {name: t, dtype: string}\n---\n"
+    )
+    files = {"train-0.csv": as_csv(["a"] * 40, "\n"), "train-1.csv": other, "README.md": card}
+    uri = f"hf:{folders(**files)}"
+    with datarax.load(uri, mode="streaming") as source:
+        whole = [tuple(element.items()) for element in source.clone()]
+        for _ in range(70):
+            next(source)
+        state = source.get_state()
+    assert (noted(state)["done"], noted(state)["byte"]) == (1, 0)
+    stream_marks._KEPT.clear()
+    with datarax.load(uri, mode="streaming") as source:
+        source.set_state(state)
+        assert [tuple(element.items()) for element in source] == whole[70:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"done": -1}, {"byte": "7"}, {"line": 0}, {"more": 1}, {"named": 1}, {"files": None}],
+    ids=str,
+)
+def test_a_damaged_mark_is_refused(folders, damage):
+    with datarax.load(
+        f"hf:{folders(**{'train.jsonl': as_json(['a'] * 40, chr(10))})}", mode="streaming"
+    ) as source:
+        for _ in range(30):
+            next(source)
+        state = source.get_state()
+        damaged = {**state, "stream_mark": {**noted(state), **damage}}
+        with pytest.raises(datarax.errors.StateMismatchError, match="stream_mark: .* damaged"):
+            source.set_state(damaged)
+        with pytest.raises(datarax.errors.StateMismatchError, match="stream_mark: a dict is due"):
+            source.set_state({**state, "stream_mark": 7})
+        assert source.get_state() == state
+
+
 # At a Hub, where what is asked for is counted.
 
 
@@ -327,7 +445,8 @@ def asked(hub):
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "txt"])
-def test_a_second_source_asks_for_what_is_left_alone(hub, published, kind):
+@pytest.mark.parametrize("where", ["this process", "another one"])
+def test_a_second_source_asks_for_what_is_left_alone(hub, published, kind, where):
     files = published(kind)
     with datarax.load("hf:a/b", mode="streaming") as source:
         whole = [element[name] for element in source for name in source.host_only]
@@ -336,6 +455,8 @@ def test_a_second_source_asks_for_what_is_left_alone(hub, published, kind):
             next(source)
         state = source.get_state()
     del hub.ranges[:]
+    if where != "this process":
+        stream_marks._KEPT.clear()
     with datarax.load("hf:a/b", mode="streaming") as restored:
         restored.set_state(state)
         assert [e[name] for e in restored for name in restored.host_only] == whole[350:]
@@ -346,6 +467,25 @@ def test_a_second_source_asks_for_what_is_left_alone(hub, published, kind):
     assert looked_at <= 7 * 256 < size, "a file that is done was asked for again"
     assert found[f"train-1.{kind}"][1] < size // 4 + 3 * 256, "more was read than what is left"
     assert found[f"train-2.{kind}"][1] <= size + 6 * 256
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "txt"])
+def test_a_state_of_a_stream_from_the_hub_goes_on_in_the_files_of_a_machine(hub, published, kind):
+    published(kind)
+    with datarax.load("hf:a/b", mode="streaming") as source:
+        whole = [element[name] for element in source.clone() for name in source.host_only]
+        for _ in range(450):
+            next(source)
+        state = source.get_state()
+    assert noted(state)["done"] == 2
+    datarax.load("hf:a/b", mode="lazy").close()
+    stream_marks._KEPT.clear()
+    with datarax.load("hf:a/b", mode="streaming", local_files_only=True) as source:
+        source.set_state(state)
+        assert [element[name] for element in source for name in source.host_only] == whole[450:]
+        reader = source.reader
+        assert not stream_marks.marks_of(reader._key(0)).records
+        assert not reader._marks_of(0).records, "a file that is done was read"
 
 
 @pytest.mark.parametrize("split", [None, "train[10:450]", "train[150:300]+train[:5]"])

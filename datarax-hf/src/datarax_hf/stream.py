@@ -19,7 +19,7 @@ from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_images import ImageStream
 from datarax_hf.stream_parquet import ParquetStream
 from datarax_hf.stream_parsed import KINDS, ParsedStream
-from datarax_hf.stream_parts import Part, StreamParts, cut, parts_of
+from datarax_hf.stream_parts import ParsedParts, Part, StreamParts, cut, parts_of
 
 IMAGES = "image folder"
 
@@ -89,6 +89,8 @@ def _selected(stream: HubStream, plan: Plan) -> StreamReader:
     if len(plan.terms) == 1 and plan.terms[0].start is None and plan.terms[0].stop is None:
         return stream
     parts = _image_parts(stream, plan) if isinstance(stream, ImageStream) else _parts(stream, plan)
+    if isinstance(stream, ParsedStream):
+        return ParsedParts(stream, parts)
     return StreamParts(stream, parts)
 
 

@@ -3,14 +3,14 @@
 What the features leave open, the first block of the first file decides, and every later block is
 held to it: one that does not fit is an error that names where. Nothing but a block is held. Going
 on from a record reads its file from the last mark before it (see `stream_marks`), else from its
-beginning.
+beginning; in a new process, from where a saved state says that it stood (see `stream_stands`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
@@ -37,6 +37,7 @@ from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_marks import Marks, marks_of
 from datarax_hf.stream_parts import Part, Span, spans
+from datarax_hf.stream_stands import Run, Stand, Way
 from datarax_hf.structs import Paths, column_at, column_paths, flat_features, flat_schema
 
 PIECE_ROWS = 1024
@@ -77,6 +78,7 @@ class ParsedStream(HubStream):
         self._settings = replace(settings, derived=None)
         self._schema: pa.Schema = pa.schema([])
         self._guess = Guess()
+        self._way = Way(self._marks_of, self._key)
         first = self._first()
         self._schema = first.schema
         features = (
@@ -101,28 +103,54 @@ class ParsedStream(HubStream):
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
     ) -> Iterator[Columns]:
         """Yield those that `parts` select, one after another, without the first `offset`."""
+        run = Run.of(parts)
+        if run.shards:
+            stand = self._way.begin(run.shards, run.begin + offset)
+            parts = [run.without(stand)]
+            offset -= max(stand.before - run.begin, 0)
         ahead: set[str] = set()
         held: dict[int, Marks] = {}
 
         def count(shard: int) -> int | None:
-            marks = held.pop(shard, None) or self._marks(self._names[shard])
+            marks = held.pop(shard, None) or self._marks_of(shard)
             if marks.records is None:
                 held[shard] = marks
             return marks.records
 
         try:
             for span in spans(parts, offset, count):
-                marks = held.get(span.shard) or self._marks(self._names[span.shard])
+                marks = held.get(span.shard) or self._marks_of(span.shard)
                 yield from self._span(span, names, marks, ahead)
         finally:
             for name in ahead:
                 self._files.forget(name)
 
+    def mark_at(self, shards: Sequence[int], offset: int, /) -> Mapping[str, Any] | None:
+        """Return where the record `offset` of several shards lies, as far as is known."""
+        return self.mark_of([Part((shard,)) for shard in shards], offset)
+
+    def mark_of(self, parts: Sequence[Part], offset: int) -> Mapping[str, Any] | None:
+        """Return the same of a selection; None where it is no run of records."""
+        run = Run.of(parts)
+        stand = self._way.stand(run.shards, run.begin + offset) if offset else None
+        return None if stand is None else asdict(stand)
+
+    def take_mark(self, mark: Mapping[str, Any], /) -> None:
+        """Note where another stream of these files stood.
+
+        Raises:
+            ValueError: If the mark is damaged.
+        """
+        self._way.take(Stand.read(mark))
+
     def _first(self) -> pa.Table:
-        """Return the first records that there are, and note their types."""
+        """Return the first records that there are, and note their types and the columns' names."""
         for name in self._names:
-            for _, table in self._tables(name, self._marks(name)):
+            marks = self._marks(name)
+            for _, table in self._tables(name, marks):
                 if len(table):
+                    mark = marks.before(len(table))
+                    self._way.header = mark.place.names if mark else ()
                     return table
         if not any(map(self._files.size, self._names)):
             raise self._files.origin.damaged(self._names[0], "is empty")
@@ -181,8 +209,21 @@ class ParsedStream(HubStream):
 
     def _marks(self, name: str) -> Marks:
         """Return the marks of a file as it is read here."""
-        read = [kind_of(name), ".tsv" in name.lower(), dict(self._settings.options)]
-        return marks_of(json.dumps([self._files.key(name), *read], default=repr))
+        return marks_of(f"{self._files.key(name)} {self._read_as(name)}")
+
+    def _marks_of(self, shard: int) -> Marks:
+        return self._marks(self._names[shard])
+
+    def _key(self, shard: int) -> str:
+        """Return what names a shard's contents as they are read here, wherever they lie."""
+        name = self._names[shard]
+        fixed = "revision" in self.identity
+        return f"{name if fixed else self._files.key(name)} {self._read_as(name)}"
+
+    def _read_as(self, name: str) -> str:
+        """Return what the records of a file follow from, beside its contents."""
+        options = dict(self._settings.options)
+        return json.dumps([kind_of(name), ".tsv" in name.lower(), options], default=repr)
 
     def _tables(self, name: str, marks: Marks, record: int = 0) -> Iterator[tuple[int, pa.Table]]:
         """Yield a file's records in the types of the stream, and the number of each first one.

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datarax.errors import UnknownSplitError
 from datarax.sources import Columns, Field, SplitTerm
 
 if TYPE_CHECKING:
     from datarax_hf.stream_base import HubStream
+    from datarax_hf.stream_parsed import ParsedStream
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,23 @@ class StreamParts:
 
     def close(self) -> None:
         self._reader.close()
+
+
+class ParsedParts(StreamParts):
+    """A selection of a stream that notes where records lie; see `MarkingReader`."""
+
+    _reader: ParsedStream
+
+    def __init__(self, reader: ParsedStream, parts: Sequence[Part]) -> None:
+        super().__init__(reader, parts)
+
+    def mark_at(self, shards: Sequence[int], offset: int, /) -> Mapping[str, Any] | None:
+        """Return where the record `offset` of several parts lies, as far as is known."""
+        return self._reader.mark_of([self._parts[shard] for shard in shards], offset)
+
+    def take_mark(self, mark: Mapping[str, Any], /) -> None:
+        """Note where another selection like this one stood."""
+        self._reader.take_mark(mark)
 
 
 def spans(parts: Sequence[Part], offset: int, count: Callable[[int], int | None]) -> Iterator[Span]:

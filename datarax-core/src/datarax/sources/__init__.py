@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datarax.sources.reader import Columns as Columns
     from datarax.sources.reader import Identified as Identified
     from datarax.sources.reader import Indices as Indices
+    from datarax.sources.reader import MarkingReader as MarkingReader
     from datarax.sources.reader import Reader as Reader
     from datarax.sources.reader import Record as Record
     from datarax.sources.reader import RecordReader as RecordReader
@@ -40,6 +41,7 @@ __getattr__, __dir__ = attach(
     {
         "BufferReader": "datarax.sources.reader",
         "ChainReader": "datarax.sources.reader",
+        "MarkingReader": "datarax.sources.reader",
         "ColumnReader": "datarax.sources.reader",
         "ColumnarReader": "datarax.sources.reader",
         "Columns": "datarax.sources.reader",
@@ -72,6 +74,7 @@ __all__ = [
     "Identified",
     "IndexedStream",
     "Indices",
+    "MarkingReader",
     "MemoryReader",
     "MemorySource",
     "MemorySourceConfig",

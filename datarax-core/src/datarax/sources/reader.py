@@ -108,6 +108,23 @@ class ChainReader(Protocol):
 
 
 @runtime_checkable
+class MarkingReader(Protocol):
+    """A stream reader whose shards do not tell their records, but that notes where they lie.
+
+    A source's saved state carries a mark, so that another process goes on there, without what lies
+    before. `mark_at(shards, offset)` returns JSON values, of 512 bytes at most, that say what is
+    known of the way to the record `offset` of several shards in turn; None where nothing is.
+    `take_mark(mark)` notes what another reader of the same data returned, for `stream` and `chain`
+    to use; it raises ValueError where that is damaged. A mark changes no record: one that is of
+    other shards, or beyond what is asked for, is left unused.
+    """
+
+    def mark_at(self, shards: Sequence[int], offset: int, /) -> Mapping[str, Any] | None: ...
+
+    def take_mark(self, mark: Mapping[str, Any], /) -> None: ...
+
+
+@runtime_checkable
 class Identified(Protocol):
     """A reader that says what it reads, for a saved state's fingerprint.
 

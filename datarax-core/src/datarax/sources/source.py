@@ -40,12 +40,13 @@ from datarax.sources.plan import Plan, choose_mode
 from datarax.sources.reader import Columns, Reader, StreamReader, check_index
 from datarax.sources.seeding import key_words, with_seed
 from datarax.sources.selected import SelectedReader
-from datarax.sources.source_state import fingerprint, read_state, write_state
+from datarax.sources.source_state import MARK, fingerprint, read_state, take_mark, write_state
 from datarax.sources.streaming import (
     DEFAULT_WINDOW,
     rechunked,
     stream_columns,
     stream_length,
+    stream_mark,
 )
 from datarax.staging import Stack
 from datarax.transfer import ready, to_batches, to_device
@@ -343,8 +344,15 @@ class ReaderSource(DataSourceModule):
     def _columns(self, epoch: int, offset: int) -> Iterator[Columns]:
         """Yield the stored columns of an epoch of a stream, from `offset` on."""
         names = tuple(self._facts.layout.stored)
-        window = self.config.shuffle_window or DEFAULT_WINDOW
-        return stream_columns(self.reader, names, self._words(None), window, (epoch, offset))
+        return stream_columns(self.reader, names, self._words(None), self._window, (epoch, offset))
+
+    def _mark(self, epoch: int, offset: int) -> Mapping[str, Any] | None:
+        """Return what the reader of a stream knows of the way to a place, where it does."""
+        return stream_mark(self._host.view, self._words(None), self._window, (epoch, offset))
+
+    @property
+    def _window(self) -> int:
+        return self.config.shuffle_window or DEFAULT_WINDOW
 
     def _stream_batches(
         self, epoch: int, offset: int, size: int, many: int
@@ -414,9 +422,13 @@ class ReaderSource(DataSourceModule):
     def get_state(self) -> dict[str, Any]:
         """Return what a checkpoint needs, as JSON values, under 2 KB: place, counts, fingerprint.
 
-        It depends neither on batch size nor on how many hosts or workers read.
+        It depends neither on batch size nor on how many hosts or workers read. Of a stream whose
+        reader notes where records lie it holds a mark, from which another process goes on.
         """
-        return write_state(super().get_state(), self._fingerprint())
+        state = write_state(super().get_state(), self._fingerprint())
+        cursor = self._host.cursor
+        found = self._mark(cursor.epoch, cursor.offset) if self._is_forward_only() else None
+        return state if found is None else {**state, MARK: dict(found)}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` returned; the next pass goes on from there, exactly.
@@ -428,7 +440,10 @@ class ReaderSource(DataSourceModule):
             StateMismatchError: A ValueError that names the difference, if the state is that of
                 other data or another order, or not whole.
         """
-        super().set_state(read_state(state, self._fingerprint()))
+        tree = read_state(state, self._fingerprint())
+        if MARK in tree and self._is_forward_only():
+            take_mark(self._host.view, tree.pop(MARK))
+        super().set_state(tree)
 
     def _cursor_state(self) -> dict[str, Any]:
         return {name: int(value) for name, value in super()._cursor_state().items()}
@@ -436,7 +451,7 @@ class ReaderSource(DataSourceModule):
     def _fingerprint(self) -> dict[str, Any]:
         facts = self._facts
         seed = (self.config.seed or 0) if self.config.shuffle else None
-        window = (self.config.shuffle_window or DEFAULT_WINDOW) if self._is_forward_only() else None
+        window = self._window if self._is_forward_only() else None
         return fingerprint(facts.uri, facts.identity, facts.size, facts.layout, seed, window)
 
     # Construction

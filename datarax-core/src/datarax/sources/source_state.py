@@ -10,9 +10,13 @@ from datarax.core.order import ORDER_VERSION
 from datarax.core.state import from_json, to_json
 from datarax.errors import StateMismatchError
 from datarax.sources.layout import Layout
+from datarax.sources.reader import MarkingReader, StreamReader
 
 FORMAT = "datarax.source"
 VERSION = 1
+MARK = "stream_mark"
+"""Under this key a state holds where the record that it stands at lies, as the reader says it."""
+
 _LONGEST = 256
 
 
@@ -72,6 +76,21 @@ def read_state(state: Any, mark: Mapping[str, Any]) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError) as error:
         raise StateMismatchError(f"the saved state is damaged: {error}") from error
     return tree
+
+
+def take_mark(reader: StreamReader, found: Any) -> None:
+    """Give a reader the mark of a saved state, if it takes marks.
+
+    Raises:
+        StateMismatchError: If it is no mark.
+    """
+    if not isinstance(found, Mapping):
+        raise StateMismatchError(f"{MARK}: a dict is due, the saved state has {found!r}")
+    try:
+        if isinstance(reader, MarkingReader):
+            reader.take_mark(found)
+    except ValueError as error:
+        raise StateMismatchError(f"{MARK}: the saved state is damaged: {error}") from error
 
 
 def _short(text: str) -> str:

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from datarax.core import order
 from datarax.sources.fields import Field
-from datarax.sources.reader import ChainReader, Columns, Identified, Reader, StreamReader
+from datarax.sources.reader import (
+    ChainReader,
+    Columns,
+    Identified,
+    MarkingReader,
+    Reader,
+    StreamReader,
+)
 from datarax.sources.splits import read_columns
 
 DEFAULT_WINDOW = 10_000
@@ -77,11 +84,10 @@ def stream_columns(
         place: The epoch, and how many of its records are left out.
     """
     epoch, offset = place
-    shards = len(reader.shards)
+    sequence = _sequence(reader, words, epoch)
     if words is None:
-        yield from _from(reader, names, np.arange(shards), offset)
+        yield from _from(reader, names, sequence, offset)
         return
-    sequence = order.indices(words, shards, epoch, np.arange(shards))
     run, done = divmod(offset, window)
     held: list[Columns] = []
     for piece in _from(reader, names, sequence, run * window):
@@ -111,18 +117,56 @@ def rechunked(pieces: Iterator[Columns], rows: int) -> Iterator[Columns]:
         yield _joined(held)
 
 
-def _from(
-    reader: StreamReader, names: Sequence[str], sequence: NDArray[np.int64], skip: int
-) -> Iterator[Columns]:
-    shards = sequence.tolist()
+def stream_mark(
+    reader: StreamReader,
+    words: NDArray[np.uint32] | None,
+    window: int,
+    place: tuple[int, int],
+) -> Mapping[str, Any] | None:
+    """Return what a reader knows of the way to place = (epoch, offset), as JSON values, or None.
+
+    The arguments are those of `stream_columns`, which begins to read there.
+    """
+    if not isinstance(reader, MarkingReader):
+        return None
+    epoch, offset = place
+    begin = offset if words is None else offset // window * window
+    shards, skip = _left(reader, _sequence(reader, words, epoch), begin)
+    return reader.mark_at(shards, skip)
+
+
+def _sequence(reader: StreamReader, words: NDArray[np.uint32] | None, epoch: int) -> list[int]:
+    """Return the shards in the order of an epoch."""
+    shards = np.arange(len(reader.shards))
+    if words is not None:
+        shards = order.indices(words, len(shards), epoch, shards)
+    sequence: list[int] = shards.tolist()
+    return sequence
+
+
+def _left(reader: StreamReader, shards: list[int], skip: int) -> tuple[list[int], int]:
+    """Return the shards without the first ones that are skipped whole, and what is left to skip."""
     for place, shard in enumerate(shards):
+        count = reader.shards[shard]
+        if count is None or skip < count:
+            return shards[place:], skip
+        skip -= count
+    return [], skip
+
+
+def _from(
+    reader: StreamReader, names: Sequence[str], sequence: list[int], skip: int
+) -> Iterator[Columns]:
+    shards, skip = _left(reader, sequence, skip)
+    if isinstance(reader, ChainReader):
+        if shards:
+            yield from reader.chain(shards, skip, names)
+        return
+    for shard in shards:
         count = reader.shards[shard]
         if count is not None and skip >= count:
             skip -= count
             continue
-        if isinstance(reader, ChainReader):
-            yield from reader.chain(shards[place:], skip, names)
-            return
         begin = skip if count is not None else 0
         skip -= begin
         for piece in reader.stream(shard, begin, names):
