@@ -33,7 +33,7 @@ from datarax.testing.offline import no_network
 from datarax.testing.pinning import SILENT_MARKS, contract_tests
 from datarax.testing.refusals import needs
 
-OPENS = 200
+OPENS = 100
 WRITE = "DATARAX_WRITE_MATRIX"
 
 
