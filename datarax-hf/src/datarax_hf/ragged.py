@@ -8,7 +8,9 @@ stays in memory.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,8 +30,8 @@ CHUNK_BYTES = 2**21
 """A chunk is written once it has so many bytes, and has at most twice as many; what was read in one
 piece of half as many is a chunk as it is, without a copy."""
 
-WINDOW_BYTES = 2**25
-"""Row groups of so many bytes together are decoded at once; a larger one goes slice by slice."""
+WINDOW_BYTES = 5 * 2**23
+"""Row groups of so many bytes together are held at once; a larger one goes slice by slice."""
 
 VERSION = 1
 _GROUPS_PER_CORE = 4
@@ -190,31 +192,28 @@ class _Loader:
             yield _joined(pending)
 
     def _arrays(self, column: Column, part: Part) -> Iterator[pa.Array]:
+        """Yield values in order, those of the next row groups being loaded meanwhile."""
         row = bytes_of(self.shards, column, [part]) / max(1, part.records)
-        window: list[int] = []
-        size = 0.0
-        for group in part.groups:
-            due = row * self.shards.rows(group)
-            if window and (size + due > WINDOW_BYTES or len(window) == _GROUPS_PER_CORE * cores()):
-                yield from self._together(column, window, row)
-                window, size = [], 0.0
-            if due > WINDOW_BYTES:
-                yield from self._slices(column, group, row)
+        for large, groups in itertools.groupby(part.groups, lambda g: self._is_large(g, row)):
+            if large:
+                for group in groups:
+                    yield from self._slices(column, group, row)
             else:
-                window.append(group)
-                size += due
-        yield from self._together(column, window, row)
+                yield from self._together(column, list(groups), row)
+
+    def _is_large(self, group: int, row: float) -> bool:
+        return row * self.shards.rows(group) > WINDOW_BYTES
 
     def _together(self, column: Column, groups: Sequence[int], row: float) -> Iterator[pa.Array]:
-        loaded: list[list[pa.Array]] = [[] for _ in groups]
+        def load(group: int) -> list[pa.Array]:
+            return list(self._slices(column, group, row))
 
-        def load(place: int) -> None:
-            loaded[place] += self._slices(column, groups[place], row)
-
-        self._threads.each(load, range(len(groups)))
-        for arrays in loaded:
-            yield from arrays
-            arrays.clear()
+        largest = max(1.0, row * max(map(self.shards.rows, groups)))
+        most = min(int(WINDOW_BYTES / largest), _GROUPS_PER_CORE * cores())
+        with closing(self._threads.in_order(load, groups, most=most)) as loaded:
+            for arrays in loaded:
+                yield from arrays
+                arrays.clear()
 
     def _slices(self, column: Column, group: int, row: float) -> Iterator[pa.Array]:
         rows = max(1, int(CHUNK_BYTES / max(1.0, row)))

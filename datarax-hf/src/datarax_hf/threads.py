@@ -6,14 +6,17 @@ parent.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 Piece = TypeVar("Piece")
+Made = TypeVar("Made")
 
 _lock = threading.Lock()
 _within = threading.local()
@@ -62,6 +65,33 @@ class Threads:
             for future in futures:
                 future.cancel()
 
+    def in_order(
+        self, work: Callable[[Piece], Made], pieces: Iterable[Piece], *, most: int
+    ) -> Generator[Made, None, None]:
+        """Yield what `work` makes of each piece, in order, while others make those that follow.
+
+        At most `most` are begun and not consumed at a time. A generator: close it where it is left.
+
+        Raises:
+            Exception: What `work` raises for a piece, where that is due.
+        """
+        if most < 2 or cores() < 2 or in_pool():
+            yield from map(work, pieces)
+            return
+        pool, left = self._pool(), iter(pieces)
+        begun: deque[Future[Made]] = deque()
+        try:
+            while True:
+                for piece in itertools.islice(left, most - len(begun)):
+                    begun.append(_submitted(pool, work, piece))
+                if not begun:
+                    return
+                yield begun[0].result()
+                begun.popleft()
+        finally:
+            for future in begun:
+                future.cancel()
+
     def close(self) -> None:
         """Let the pool go; its threads end when nobody holds it. Another `each` takes it again."""
         self._held = None
@@ -84,6 +114,17 @@ def _pool_of_the_process() -> ThreadPoolExecutor:
             pool = ThreadPoolExecutor(cores(), "datarax-decode", initializer=_enter)
             _shared = (os.getpid(), weakref.ref(pool))
         return pool
+
+
+def _submitted(
+    pool: ThreadPoolExecutor, work: Callable[[Piece], Made], piece: Piece
+) -> Future[Made]:
+    try:
+        return pool.submit(work, piece)
+    except RuntimeError:  # the interpreter is shutting down, and starts no thread any more
+        done: Future[Made] = Future()
+        done.set_result(work(piece))
+        return done
 
 
 def _enter() -> None:
