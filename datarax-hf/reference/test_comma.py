@@ -13,7 +13,7 @@ from datasets.packaged_modules.csv.csv import Csv
 
 import datarax
 from datarax.errors import DataraxError
-from datarax_hf.formats import comma
+from datarax_hf.formats import comma_text
 
 SEEDS = 120
 WORDS = (
@@ -145,7 +145,8 @@ def test_made_up_files_are_read_as_datasets_reads_them(tmp_path, monkeypatch, se
     if isinstance(expected, Exception) or not expected:
         return
     if rng.random() < 0.5:
-        monkeypatch.setattr(comma, "BLOCK", rng.choice((5, 17)))
+        monkeypatch.setattr(comma_text, "BLOCK", rng.choice((5, 17)))
+    monkeypatch.setattr(comma_text, "LOOKED_AT", rng.choice((3, 12, 2**15)))
     found = ours(path.parent, "lazy")
     assert not isinstance(found, Exception), found
     assert same(expected, found), (text, options, expected, found)

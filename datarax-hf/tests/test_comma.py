@@ -106,7 +106,7 @@ def test_text_means_what_pandas_takes_it_for(read, texts, values):
 
 def test_what_a_later_piece_holds_counts_too(read, monkeypatch):
     """Hexadecimal after whole numbers is text in all of the column, a stream says where."""
-    monkeypatch.setattr(comma, "BLOCK", 16)
+    monkeypatch.setattr(comma_text, "BLOCK", 16)
     text = "x,y\n" + "1,1.5\n" * 9 + "0x1A,1e20\n" + "3,1\n"
     found = read(text, modes=("lazy", "eager"))
     assert column(found) == [*["1"] * 9, "0x1A", "3"]
@@ -343,7 +343,7 @@ def test_an_empty_file_among_others_is_named(read, folder):
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
 def test_lines_may_end_in_any_way(read, end, monkeypatch):
-    monkeypatch.setattr(comma, "BLOCK", 5)
+    monkeypatch.setattr(comma_text, "BLOCK", 5)
     text = end.join(["x,y", "1,a", '2,"b\nc"', "", '3,d"e', "4", '5,"f"g', "6,h"])
     found = [tuple(record.values()) for record in read(text)]
     assert found == [(1, "a"), (2, "b\nc"), (3, 'd"e'), (4, None), (5, "fg"), (6, "h")]

@@ -136,7 +136,7 @@ def test_a_bomb_is_refused_before_it_has_grown(read, monkeypatch):
 
 def test_a_line_without_an_end_is_refused(read, monkeypatch):
     """Neither text, JSON nor CSV is read into memory as one line."""
-    for module, limit in (("characters", "LARGEST_LINE"), ("comma", "LARGEST_ROW")):
+    for module, limit in (("characters", "LARGEST_LINE"), ("comma_text", "LARGEST_ROW")):
         monkeypatch.setattr(f"datarax_hf.formats.{module}.{limit}", 2**12)
     for module in ("characters", "comma", "json_lines"):
         monkeypatch.setattr(f"datarax_hf.formats.{module}.BLOCK", 2**10)

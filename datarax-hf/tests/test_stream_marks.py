@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import datarax
 from datarax_hf import stream_marks
 from datarax_hf.config import HFSourceConfig
-from datarax_hf.formats import characters, comma
+from datarax_hf.formats import characters, comma_text
 from datarax_hf.formats.guess import Place
 from datarax_hf.formats.rows import whole_rows
 from datarax_hf.locate import locate
@@ -32,7 +32,7 @@ FIELDS = st.text(alphabet='ab ,"\n\ré漢', max_size=12)
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of a few records, and no marks of other tests."""
-    monkeypatch.setattr(comma, "BLOCK", BLOCK)
+    monkeypatch.setattr(comma_text, "BLOCK", BLOCK)
     for method in (characters.Characters.read, characters.Characters.blocks):
         monkeypatch.setattr(method, "__defaults__", (BLOCK,))
     stream_marks._KEPT.clear()

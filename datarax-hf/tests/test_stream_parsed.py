@@ -17,7 +17,7 @@ from datarax.errors import (
     NotSupportedError,
     UnknownSplitError,
 )
-from datarax_hf.formats import characters, comma
+from datarax_hf.formats import characters, comma_text
 
 RECORDS = [{"x": row, "y": row / 4, "name": f"n{row}"} for row in range(50)]
 
@@ -54,7 +54,7 @@ FORMATS = {
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of a few records."""
-    monkeypatch.setattr(comma, "BLOCK", 256)
+    monkeypatch.setattr(comma_text, "BLOCK", 256)
     for method in (characters.Characters.read, characters.Characters.blocks):
         monkeypatch.setattr(method, "__defaults__", (256,))
 

@@ -28,6 +28,8 @@ _DECIMAL = rf"^{_BLANKS}*(?:\+|(-))?([0-9.][^ \t\n\v\f\r]*){_BLANKS}*$|^\+([iI].
 _DAY = "1970-01-01"
 _LOOKED_AT = 16
 _KINDS = (pa.int64(), pa.uint64(), pa.bool_(), pa.float64())
+NUMBERS = (pa.int64(), pa.uint64(), pa.float64())
+"""The types of columns of numbers."""
 
 
 class Seen:
@@ -46,7 +48,7 @@ class Seen:
         self._any = True
         self._fit = [kind for kind in self._fit if read(values, kind) is not None]
         if pa.float64() in self._fit and not pa.types.is_integer(self._fit[0]) and self._whole:
-            self._whole = not pc.any(pc.match_substring_regex(values, r"[^0-9+\s\v-]")).as_py()
+            self._whole = _are_whole(values)
 
     def type(self) -> pa.DataType:
         """Return the narrowest type, or text; whole numbers that no 64 bits hold are text."""
@@ -57,10 +59,21 @@ class Seen:
 
 
 def type_of(values: pa.Array) -> pa.DataType:
-    """Return the narrowest type of text."""
-    seen = Seen()
-    seen.take(values)
-    return seen.type()
+    """Return the narrowest type of text; whole numbers that no 64 bits hold are text."""
+    return meant(values)[0]
+
+
+def meant(values: pa.Array) -> tuple[pa.DataType, pa.Array]:
+    """Return the narrowest type of text, and the values in it."""
+    if values.null_count == len(values):
+        return pa.null(), pa.nulls(len(values))
+    for kind in _KINDS:
+        got = read(values, kind)
+        if got is not None:
+            if pa.types.is_floating(kind) and _are_whole(values):
+                break
+            return kind, got
+    return pa.string(), values
 
 
 def read(values: pa.Array, kind: pa.DataType) -> pa.Array | None:
@@ -106,8 +119,14 @@ def read_as(values: pa.Array, kind: pa.DataType) -> pa.Array:
     return pc.cast(read_, kind)
 
 
+def _are_whole(values: pa.Array) -> bool:
+    """Return whether no number is spelled as a fraction."""
+    return not pc.any(pc.match_substring_regex(values, r"[^0-9+\s\v-]")).as_py()
+
+
 def _numbers(values: pa.Array, kind: pa.DataType) -> pa.Array | None:
     try:
+        pc.cast(values[:_LOOKED_AT], kind)  # Arrow words an error for every value that is none
         got = pc.cast(values, kind)
     except pa.ArrowInvalid:
         return None
