@@ -17,7 +17,7 @@ import pytest
 
 import datarax
 from datarax.errors import CorruptDataError
-from datarax_hf import flat, ragged
+from datarax_hf import flat, ragged, stream_footers
 
 MODES = ["lazy", "eager", "streaming"]
 CLASSES = "{class_label: {names: {'0': cat, '1': dog}}}"
@@ -215,6 +215,23 @@ def test_files_that_differ_are_each_read_as_declared(write, mode, kind):
     assert found == [(1, 1.0), (0, 2.0), (1, 0.5), (-1, 0.25)]
 
 
+def test_a_stream_of_many_files_is_as_declared(write, monkeypatch):
+    """Of which only the first one's footer is read beforehand."""
+    monkeypatch.setattr(stream_footers, "AT_ONCE", 1)
+    said = card(f"x\n    dtype: {CLASSES}", "n\n    dtype: int8")
+    uri = write(said, {"x": ["dog", "cat"]}, {"n": [5], "x": [1]})
+    with datarax.load(uri, mode="streaming", fill_nulls={"n": 0}) as source:
+        assert {name: str(spec.dtype) for name, spec in source.element_spec().items()} == {
+            "x": "int32",
+            "n": "int8",
+        }
+        assert [plain(one) for one in source] == [
+            {"x": 1, "n": 0},
+            {"x": 0, "n": 0},
+            {"x": 1, "n": 5},
+        ]
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", WRITERS)
 def test_the_card_goes_before_what_files_say_of_themselves(write, make, mode, kind):
@@ -291,6 +308,8 @@ def test_random_access_is_to_the_same_values(write, offline, tmp_path, monkeypat
                 assert [value.tolist() for value in found["t"]] == [[n] for n in order]
                 assert {value.dtype.name for value in found["t"]} == {kind}
             one.close()
+    assert len(list(derived.rglob("x-*"))) == 3
+    assert len(list(derived.rglob("t-*"))) >= 2
 
 
 def test_files_as_declared_are_read_as_they_lie(write, tmp_path, offline):
