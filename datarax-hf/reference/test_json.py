@@ -113,6 +113,7 @@ CARDED = {
     "list of Json": (List(Json()), [[{"a": 1}, "x", None], []]),
     "struct of Json": ({"a": Value("int8"), "j": Json()}, [{"a": 1, "j": [1]}, {"j": {"q": 1}}]),
     "list of classes": (List(ANIMAL), [["dog"], [], None]),
+    "classes with blanks": (ANIMAL, [" dog ", "-1", "0"]),
     "struct of a class": ({"l": ANIMAL, "n": Value("int8")}, [{"n": 1, "l": "dog"}, {"l": "cat"}]),
     "list of structs": (List({"a": Value("int8"), "b": Value("string")}), [[{"a": 1}], []]),
     "Array2D": (Array2D((1, 2), "float32"), [[[1, 2]], [[0.5, 3]]]),

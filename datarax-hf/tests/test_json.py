@@ -129,6 +129,7 @@ CARDED = {
         [{"a": 1, "j": [1, "x"]}, {"a": None, "j": {"q": 1}}],
     ),
     "list of classes": (f"list: {{{CLASSES}}}", [["dog", None], [], None], [[1, None], []]),
+    "classes with blanks": (f"dtype: {{{CLASSES}}}", [" dog ", "-1", "0"], [1, -1, 0]),
     "struct of a class": (
         f"struct: [{{name: l, dtype: {{{CLASSES}}}}}]",
         [{"l": "dog"}, {"l": "0"}, {}, None],
@@ -194,6 +195,7 @@ def test_metadata_of_images_lacks_what_the_images_are(tmp_path, cache, make):
         ("dtype: int8", 300, "'x' is to be int8: .*300 not in range"),
         ("dtype: int64", "a", "'x' is to be int64: Failed to parse string: 'a' as"),
         (CLASSES, "cow", "'x' is to be ClassLabel: 'cow' is none of the classes"),
+        (CLASSES, "2", "'x' is to be ClassLabel: '2' is none of the classes"),
         ("struct: [{name: a, dtype: int8}]", {"b": 1}, "'x' is to be struct.*has a part 'b'"),
         ("dtype: string", [1], "'x' is to be string: .* from list"),
     ],

@@ -132,7 +132,7 @@ class Card:
         notes = []
         for entry in listed:
             feature, problem = _column(entry)
-            unknown = sorted(_unknown_types(feature))
+            unknown = sorted(unknown_types(feature))
             if problem is not None:
                 what = f"cannot be read ({problem})"
             elif unknown:
@@ -261,7 +261,7 @@ def _column(entry: Mapping[str, Any]) -> tuple[Any, str | None]:
         return {"_type": _UNKNOWN}, str(error)
 
 
-def _unknown_types(feature: Any) -> set[str]:
+def unknown_types(feature: Any) -> set[str]:
     """Return the types within a feature that `datasets` 5.2 does not have, as the card has them."""
     from datarax_hf.formats.guess import storage_type
 
@@ -271,10 +271,10 @@ def _unknown_types(feature: Any) -> set[str]:
     if kind == "Value":
         return set() if storage_type(feature) is not None else {str(feature["dtype"])}
     if kind in _LISTS.values():
-        return _unknown_types(feature["feature"])
+        return unknown_types(feature["feature"])
     if isinstance(kind, str):
         return set() if kind in _TYPES.values() else {kind}
-    return {found for part in feature.values() for found in _unknown_types(part)}
+    return {found for part in feature.values() for found in unknown_types(part)}
 
 
 def _features(listed: list[Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 The Arrow type says how a column is stored; the Hugging Face features say what it means: class
 names, fixed shapes, images. `describe` joins the two into one `Kind` for each column. Where they
-disagree the stored type is right, and a `_type` of tomorrow is what it is stored as.
+disagree the stored type is right, and a `_type` of tomorrow is what it is stored as. What a card
+declares, columns were cast to before.
 """
 
 from __future__ import annotations

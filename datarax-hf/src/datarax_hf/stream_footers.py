@@ -14,7 +14,7 @@ from typing import Any, overload
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datarax_hf.formats.fitted import null_column
+from datarax_hf.formats.recast import null_column
 from datarax_hf.stream_files import StreamFiles
 
 AT_ONCE = 256

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from datarax.errors import DataraxError
 from datarax.sources import Columns
-from datarax_hf.features import Features, read_features
+from datarax_hf.features import Features, plain_type, read_features
+from datarax_hf.formats.declared import Declared
 from datarax_hf.formats.fitted import (
     Stored,
     check_names,
@@ -51,14 +52,15 @@ class ParquetStream(HubStream):
     Args:
         names: The files.
         files: Where they are read.
-        features: What the columns mean, where the first file does not say.
+        features: What the card declares of the columns.
         flatten: Whether the parts of structs are columns of their own.
         decoder: How images become arrays.
         fill_nulls: The numbers that stand for nulls, by column.
         identity: What a saved state says of the records.
 
     Raises:
-        CorruptDataError: If a file is no whole parquet file, or the files differ in columns.
+        CorruptDataError: If a file is no whole parquet file, the files differ in columns, or one
+            stores what cannot be as the card declares it.
     """
 
     def __init__(
@@ -75,8 +77,11 @@ class ParquetStream(HubStream):
         self._names = tuple(names)
         super().__init__(files, identity)
         self._footers = Footers(self._names, files)
+        self._features = features
+        self._declared = Declared(features, files.origin)
+        meant = flat_features(features, flatten=flatten)
+        self._declared_parts = Declared(meant, files.origin)
         self._first = self._stored(0)
-        self._declared = features
         self._schema = self._first.schema
         for number in range(1, len(self._names)):
             if self._footers.is_known(number):
@@ -182,8 +187,11 @@ class ParquetStream(HubStream):
         kind, path = self._flat.field(name).type, self._paths[name]
         if not has_column(table, path):
             return pa.chunked_array([pa.nulls(len(table), kind)])
+        data = column_at(table, path)
+        if plain_type(data.type) == plain_type(kind):
+            return data
         try:
-            return fitted_column(column_at(table, path), kind)
+            return fitted_column(self._declared_parts.column(self._names[shard], name, data), kind)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             dataset = self._files.origin.dataset
             raise misfit(dataset, path[0], self._first, self._stored(shard), error) from error
@@ -191,12 +199,13 @@ class ParquetStream(HubStream):
     def _stored(self, number: int) -> Stored:
         name, schema = self._names[number], self._footers.footer(number).schema
         check_names(name, schema, self._files.origin)
-        return Stored(name, schema, read_features(schema, where=name))
+        features = self._declared.features(read_features(schema, where=name))
+        return Stored(name, self._declared.schema(name, schema), features)
 
     def _joined(self, number: int) -> pa.Schema:
         dataset = self._files.origin.dataset
         return joined_schema(
-            dataset, self._schema, self._first, self._stored(number), self._declared
+            dataset, self._schema, self._first, self._stored(number), self._features
         )
 
     def _check_same(self, number: int) -> None:

@@ -20,6 +20,7 @@ from datarax.sources import Columns
 from datarax_hf.columns import count_nulls
 from datarax_hf.features import read_features
 from datarax_hf.formats.comma import WHOLE
+from datarax_hf.formats.declared import Declared
 from datarax_hf.formats.fitted import recast
 from datarax_hf.formats.guess import (
     Guess,
@@ -76,14 +77,15 @@ class ParsedStream(HubStream):
         self._names = tuple(names)
         super().__init__(files, identity)
         self._settings = replace(settings, derived=None)
+        self._declared = Declared(settings.features, files.origin)
         self._schema: pa.Schema = pa.schema([])
         self._guess = Guess()
         self._way = Way(self._marks_of, self._key)
         first = self._first()
         self._schema = first.schema
         features = (
-            settings.features
-            or read_features(first.schema, where=self._names[0])
+            self._declared.features(read_features(first.schema, where=self._names[0]))
+            or settings.features
             or texts_as_features(first.column_names, self._guess.texts)
         )
         self._paths = column_paths(first.schema, features, flatten=settings.flatten)
@@ -271,6 +273,8 @@ class ParsedStream(HubStream):
             raise origin.damaged(name, f"is damaged: {error}") from error
 
     def _cast(self, name: str, table: pa.Table) -> pa.Table:
+        if kind_of(name) == "arrow":
+            return self._declared.table(name, table)
         try:
             return cast_to_features(table, self._settings.features)
         except pa.ArrowInvalid as error:

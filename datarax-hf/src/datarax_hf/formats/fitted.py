@@ -6,8 +6,7 @@ lacks is null there. A cast that would lose something is an error, which names b
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +26,7 @@ from datarax_hf.features import (
     plain_type,
     type_of,
 )
+from datarax_hf.formats.recast import RecastShard
 from datarax_hf.formats.shard import Shard
 from datarax_hf.remedy import Origin
 
@@ -199,28 +199,8 @@ def misfit(
     )
 
 
-def null_column(fields: Iterable[pa.Field], column: str, within: str = "") -> str | None:
-    """Return the column or part whose nulls are those of `column`; None if all of it is null.
-
-    Args:
-        fields: What a file stores: a schema, or the parts of a struct.
-        column: A column, or a part of one as "image.bytes", which the file may lack.
-        within: The struct of the parts, and a dot.
-    """
-    for part in fields:
-        name, kind = f"{within}{part.name}", plain_type(part.type)
-        if column != name and not column.startswith(f"{name}."):
-            continue
-        if pa.types.is_null(kind):
-            return None
-        if column == name or not pa.types.is_struct(kind):
-            return name
-        return null_column(kind, column, f"{name}.")
-    return None
-
-
-class FittedShard(Shard):
-    """A file that is read in a schema other than its own.
+class FittedShard(RecastShard):
+    """A file that is read in the schema of all files of its split.
 
     Args:
         whole: The file.
@@ -229,65 +209,19 @@ class FittedShard(Shard):
     """
 
     def __init__(self, whole: Shard, schema: pa.Schema, first: Stored) -> None:
-        self._whole = whole
+        super().__init__(whole, schema)
         self._first = first
-        self.name, self.origin, self.rows = whole.name, whole.origin, whole.rows
-        self.unit, self.inferred, self.sparse = whole.unit, whole.inferred, whole.sparse
-        self.ready, self.counts_parts = whole.ready, whole.counts_parts
-        self.schema, self.features = schema, whole.features
 
-    def table(self, group: int, columns: Sequence[str]) -> pa.Table:
-        held = self._held(columns)
-        if not held:
-            return self._nulls(columns, self.rows[group])
-        return self._fit(self._whole.table(group, held), columns)
+    def column(self, name: str, data: pa.ChunkedArray) -> pa.ChunkedArray:
+        try:
+            return fitted_column(data, self.schema.field(name).type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise misfit(
+                self.origin.dataset, name, self._first, stored(self._whole), error
+            ) from error
 
-    def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-        held, due = self._held(columns), self.rows[group]
-        if not held:
-            for start in range(0, due, rows):
-                yield self._nulls(columns, min(rows, due - start))
-            return
-        for table in self._whole.slices(group, held, rows):
-            yield self._fit(table, columns)
-
-    def source(self) -> str:
-        told = hashlib.sha256(str(self.schema.remove_metadata()).encode()).hexdigest()[:16]
-        return f"{self._whole.source()}-{told}"
-
-    def nulls(self, column: str) -> int | None:
-        counted = null_column(self._whole.schema, column)
-        return sum(self.rows) if counted is None else self._whole.nulls(counted)
-
-    def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
-        return self._whole.stored_bytes(column, groups) if self._held([column]) else 0
-
-    def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
-        return self._whole.files(group, self._held(columns))
-
-    def records(self) -> Mapping[str, int]:
-        return self._whole.records()
-
-    def _held(self, columns: Sequence[str]) -> list[str]:
-        return [name for name in columns if name in self._whole.schema.names]
-
-    def _nulls(self, columns: Sequence[str], rows: int) -> pa.Table:
-        return pa.table({name: pa.nulls(rows, self.schema.field(name).type) for name in columns})
-
-    def _fit(self, table: pa.Table, columns: Sequence[str]) -> pa.Table:
-        fitting = {}
-        for name in columns:
-            kind = self.schema.field(name).type
-            if name not in table.column_names:
-                fitting[name] = pa.chunked_array([pa.nulls(table.num_rows, kind)])
-                continue
-            try:
-                fitting[name] = fitted_column(table.column(name), kind)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                raise misfit(
-                    self.origin.dataset, name, self._first, stored(self._whole), error
-                ) from error
-        return pa.table(fitting)
+    def told(self) -> str:
+        return str(self.schema.remove_metadata())
 
 
 def stored(shard: Shard) -> Stored:

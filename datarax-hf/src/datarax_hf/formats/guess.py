@@ -131,7 +131,7 @@ def conformed(values: pa.Array, kind: pa.DataType) -> pa.Array:
         ]
         return pa.StructArray.from_arrays(parts, fields=list(kind), mask=values.is_null())
     if pa.types.is_list(kind) and pa.types.is_list(values.type):
-        return _relisted(values, conformed(values.flatten(), kind.value_type))
+        return relisted(values, conformed(values.flatten(), kind.value_type))
     return values.cast(kind)
 
 
@@ -153,7 +153,7 @@ def storage_type(feature: Any) -> pa.DataType | None:
         return None
     kind = type_of(feature)
     if kind == "Value":
-        return _value_type(str(feature.get("dtype")))
+        return value_type(str(feature.get("dtype")))
     if kind in {"ClassLabel", "Json"}:
         return pa.int64() if kind == "ClassLabel" else pa.string()
     if kind in {"List", "LargeList", "Sequence"}:
@@ -190,7 +190,7 @@ def cast_to_features(table: pa.Table, features: Features | None) -> pa.Table:
         try:
             cast = _cast_column(column, feature)
         except _UNFIT as error:
-            raise pa.ArrowInvalid(f"column {name!r} is to be {_said(feature)}: {error}") from error
+            raise pa.ArrowInvalid(f"column {name!r} is to be {said(feature)}: {error}") from error
         if cast is not column:
             table = table.set_column(number, name, cast)
     return table
@@ -200,7 +200,7 @@ def completed(table: pa.Table, features: Features | None) -> pa.Table:
     """Return a table with nulls for the columns that the features name and it lacks."""
     for name, feature in (features or {}).items():
         if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(len(table), _null_type(feature)))
+            table = table.append_column(name, pa.nulls(len(table), null_type(feature)))
     return table
 
 
@@ -214,14 +214,14 @@ def _cast_column(column: pa.ChunkedArray, feature: Any) -> pa.ChunkedArray:
 def _cast(values: pa.Array, feature: Any) -> pa.Array:
     names, target = class_names(feature), storage_type(feature)
     if names is not None and pa.types.is_string(values.type):
-        return _numbered(values, names)
+        return numbered(values, names)
     if type_of(feature) in _MEDIA and pa.types.is_struct(values.type):
         return _cast_media(values)
     if _is_struct(feature) and pa.types.is_struct(values.type):
         return _cast_struct(values, feature)
     inner = part_of(feature, None)
     if inner is not None and pa.types.is_list(values.type):
-        return _relisted(values, _cast(values.flatten(), inner))
+        return relisted(values, _cast(values.flatten(), inner))
     if target is None or values.type == target:
         return values
     if pa.types.is_decimal(target) and pa.types.is_integer(values.type):
@@ -235,7 +235,7 @@ def _cast_struct(values: pa.Array, feature: Mapping[str, Any]) -> pa.Array:
     if other:
         raise pa.ArrowInvalid(f"it has a part {other[0]!r}, which the features do not name")
     parts = [
-        _cast(held[name], part) if name in held else pa.nulls(len(values), _null_type(part))
+        _cast(held[name], part) if name in held else pa.nulls(len(values), null_type(part))
         for name, part in feature.items()
     ]
     return pa.StructArray.from_arrays(parts, names=list(feature), mask=values.is_null())
@@ -251,31 +251,45 @@ def _cast_media(values: pa.Array) -> pa.Array:
     return pa.StructArray.from_arrays(parts, fields=list(BYTES_AND_PATH), mask=values.is_null())
 
 
-def _relisted(lists: pa.Array, inner: pa.Array) -> pa.Array:
+def relisted(lists: pa.Array, inner: pa.Array) -> pa.Array:
     """Return lists with other values in place of those that `flatten` gave."""
     lengths = pc.fill_null(pc.list_value_length(lists), 0)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), inner, mask=lists.is_null())
 
 
-def _numbered(values: pa.Array, names: list[str]) -> pa.Array:
-    numbers = pc.cast(pc.index_in(values, value_set=pa.array(names, pa.string())), pa.int64())
-    other = pc.and_(pc.is_null(numbers), pc.is_valid(values))
-    if not pc.any(other).as_py():
-        return numbers
-    left = pc.filter(values, other)
+def numbered(values: pa.Array, names: list[str]) -> pa.Array:
+    """Return the numbers of classes that are given by name, or as numbers in words.
+
+    A name is found without the blanks around it, too, and -1 is no class, as `datasets` has it.
+
+    Raises:
+        pa.ArrowInvalid: If one is neither.
+    """
+    known = {name: number for number, name in enumerate(names)}
+    found = values.dictionary_encode()
+    numbers = [_number(text, known) for text in found.dictionary.to_pylist()]
+    return pa.array(numbers, pa.int64()).take(found.indices)
+
+
+def _number(text: str, known: Mapping[str, int]) -> int:
+    number = known.get(text, known.get(text.strip()))
+    if number is not None:
+        return number
     try:
-        given = pc.cast(left, pa.int64())
-    except pa.ArrowInvalid:
-        raise pa.ArrowInvalid(f"{left[0].as_py()!r} is none of the classes {names}") from None
-    return pc.replace_with_mask(numbers, other, given)
+        given = int(text)
+    except ValueError:
+        given = len(known)
+    if not -1 <= given < len(known):
+        raise pa.ArrowInvalid(f"{text!r} is none of the classes {list(known)}")
+    return given
 
 
 def _is_struct(feature: Any) -> bool:
     return isinstance(feature, Mapping) and bool(feature) and type_of(feature) is None
 
 
-def _said(feature: Any) -> str:
+def said(feature: Any) -> str:
     """Return the type that a feature asks for, in words."""
     target = storage_type(feature)
     if class_names(feature) is not None or target is None:
@@ -283,27 +297,27 @@ def _said(feature: Any) -> str:
     return str(target)
 
 
-def _null_type(feature: Any) -> pa.DataType:
+def null_type(feature: Any) -> pa.DataType:
     """Return the type of a column of which nothing but its feature is known."""
     if type_of(feature) in _MEDIA:
         return BYTES_AND_PATH
     inner = part_of(feature, None)
     if inner is not None:
-        return pa.list_(_null_type(inner))
+        return pa.list_(null_type(inner))
     if _is_struct(feature):
-        return pa.struct([(name, _null_type(part)) for name, part in feature.items()])
+        return pa.struct([(name, null_type(part)) for name, part in feature.items()])
     return storage_type(feature) or pa.null()
 
 
 def _array_type(feature: Mapping[str, Any]) -> pa.DataType | None:
     """Return the type of an Array2D to Array5D."""
-    kind = _value_type(str(feature.get("dtype")))
+    kind = value_type(str(feature.get("dtype")))
     for _ in feature.get("shape") or ():
         kind = None if kind is None else pa.list_(kind)
     return kind
 
 
-def _value_type(name: str) -> pa.DataType | None:
+def value_type(name: str) -> pa.DataType | None:
     times, parts, decimals = (kind.fullmatch(name) for kind in (_TIMES, _PARTS, _DECIMALS))
     if times is not None:
         return pa.timestamp(times[1], tz=times[2])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from datarax_hf.formats.declared import Declared, as_declared
 from datarax_hf.formats.kinds import is_metadata, kind_of
 from datarax_hf.formats.parquet import ParquetShard
 from datarax_hf.formats.settings import Settings
@@ -21,19 +22,20 @@ def open_shards(names: Sequence[str], origin: Origin, settings: Settings) -> lis
 
     Raises:
         CorruptDataError: If a file is damaged or not of the format that its name says; or if all
-            are empty.
+            are empty; or if it stores what cannot be as the card declares it.
         NotSupportedError: If the card gives a parameter of a format that is not honoured.
     """
     if any(kind_of(name) == _FOLDER for name in names):
         return _image_folder(names, origin, settings)
     if names and not any((origin.folder / name).stat().st_size for name in names):
         raise origin.damaged(names[0], "is empty")
+    declared = Declared(settings.features, origin)
     if len(names) < 2 or all(kind_of(name) == "parquet" for name in names):
-        return [_open(name, origin, settings) for name in names]
+        return [_open(name, origin, settings, declared) for name in names]
     from datarax_hf.formats.parsed import ParsedShard
 
     with ThreadPoolExecutor(min(len(names), os.cpu_count() or 1)) as pool:
-        shards = list(pool.map(lambda name: _open(name, origin, settings), names))
+        shards = list(pool.map(lambda name: _open(name, origin, settings, declared), names))
     # What one file keeps as JSON text, all of them do.
     texts = frozenset().union(*(shard.texts for shard in shards if isinstance(shard, ParsedShard)))
     if texts > settings.texts:
@@ -41,16 +43,16 @@ def open_shards(names: Sequence[str], origin: Origin, settings: Settings) -> lis
     return shards
 
 
-def _open(name: str, origin: Origin, settings: Settings) -> Shard:
+def _open(name: str, origin: Origin, settings: Settings, declared: Declared) -> Shard:
     kind = kind_of(name)
     if kind == "parquet":
-        return ParquetShard(name, origin)
+        return as_declared(ParquetShard(name, origin), declared)
     from datarax_hf.formats.arrow import ArrowShard
     from datarax_hf.formats.parsed import FORMATS, ParsedShard
 
     if kind in FORMATS:
         return ParsedShard(name, origin, settings, kind)
-    return ArrowShard(name, origin)
+    return as_declared(ArrowShard(name, origin), declared)
 
 
 def _image_folder(names: Sequence[str], origin: Origin, settings: Settings) -> list[Shard]:

@@ -31,7 +31,7 @@ from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
 
-VERSION = 3
+VERSION = 4
 """Of what is kept: raised where a file would be parsed into something else than before."""
 
 _TEXTS = b"datarax.json"
