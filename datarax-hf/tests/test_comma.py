@@ -15,7 +15,7 @@ import yaml
 
 import datarax
 from datarax.errors import CorruptDataError, DataraxError, NotSupportedError
-from datarax_hf.formats import characters, comma, spelled
+from datarax_hf.formats import characters, comma_text, spelled
 from datarax_hf.formats.characters import Characters
 from datarax_hf.formats.form import Form
 from datarax_hf.formats.rows import Rows

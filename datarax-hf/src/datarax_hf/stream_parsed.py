@@ -8,7 +8,6 @@ beginning; in a new process, from where a saved state says that it stood (see `s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -36,7 +35,7 @@ from datarax_hf.remedy import Origin
 from datarax_hf.stream_base import HubStream
 from datarax_hf.stream_columns import converted, stream_columns
 from datarax_hf.stream_files import StreamFiles
-from datarax_hf.stream_marks import Marks, marks_of
+from datarax_hf.stream_marks import Marks
 from datarax_hf.stream_parts import Part, Span, spans
 from datarax_hf.stream_stands import Run, Stand, Way
 from datarax_hf.structs import Paths, column_at, column_paths, flat_features, flat_schema
@@ -80,7 +79,7 @@ class ParsedStream(HubStream):
         self._declared = Declared(settings.features, files.origin)
         self._schema: pa.Schema = pa.schema([])
         self._guess = Guess()
-        self._way = Way(self._marks_of, self._key)
+        self._way = Way(names, files, settings.options, fixed="revision" in identity)
         first = self._first()
         self._schema = first.schema
         features = (
@@ -114,14 +113,14 @@ class ParsedStream(HubStream):
         held: dict[int, Marks] = {}
 
         def count(shard: int) -> int | None:
-            marks = held.pop(shard, None) or self._marks_of(shard)
+            marks = held.pop(shard, None) or self._way.marks(shard)
             if marks.records is None:
                 held[shard] = marks
             return marks.records
 
         try:
             for span in spans(parts, offset, count):
-                marks = held.get(span.shard) or self._marks_of(span.shard)
+                marks = held.get(span.shard) or self._way.marks(span.shard)
                 yield from self._span(span, names, marks, ahead)
         finally:
             for name in ahead:
@@ -147,8 +146,8 @@ class ParsedStream(HubStream):
 
     def _first(self) -> pa.Table:
         """Return the first records that there are, and note their types and the columns' names."""
-        for name in self._names:
-            marks = self._marks(name)
+        for shard, name in enumerate(self._names):
+            marks = self._way.marks(shard)
             for _, table in self._tables(name, marks):
                 if len(table):
                     mark = marks.before(len(table))
@@ -208,24 +207,6 @@ class ParsedStream(HubStream):
         if mark is None:
             return records
         return mark.records * self._files.size(self._names[shard]) // mark.place.byte
-
-    def _marks(self, name: str) -> Marks:
-        """Return the marks of a file as it is read here."""
-        return marks_of(f"{self._files.key(name)} {self._read_as(name)}")
-
-    def _marks_of(self, shard: int) -> Marks:
-        return self._marks(self._names[shard])
-
-    def _key(self, shard: int) -> str:
-        """Return what names a shard's contents as they are read here, wherever they lie."""
-        name = self._names[shard]
-        fixed = "revision" in self.identity
-        return f"{name if fixed else self._files.key(name)} {self._read_as(name)}"
-
-    def _read_as(self, name: str) -> str:
-        """Return what the records of a file follow from, beside its contents."""
-        options = dict(self._settings.options)
-        return json.dumps([kind_of(name), ".tsv" in name.lower(), options], default=repr)
 
     def _tables(self, name: str, marks: Marks, record: int = 0) -> Iterator[tuple[int, pa.Table]]:
         """Yield a file's records in the types of the stream, and the number of each first one.

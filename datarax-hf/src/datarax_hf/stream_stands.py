@@ -8,12 +8,15 @@ were in them, and a place in the next file with so many records before it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from datarax_hf.formats.guess import Place
-from datarax_hf.stream_marks import Mark, Marks
+from datarax_hf.formats.kinds import kind_of
+from datarax_hf.stream_files import StreamFiles
+from datarax_hf.stream_marks import Mark, Marks, marks_of
 from datarax_hf.stream_parts import Part
 
 _DIGEST_BYTES = 12
@@ -69,19 +72,30 @@ class Way:
     """The way through the files of a stream, as far as is known, in this process and another.
 
     Args:
-        marks: Returns the marks of a shard's file.
-        key: Returns what names a shard's file and its contents.
+        names: The files.
+        files: Where they are read.
+        options: What they are read with.
+        fixed: Whether the names tell what they hold, as those of a commit do.
 
     Attributes:
         header: The names of the columns in the first file, where only its beginning tells them.
     """
 
-    def __init__(self, marks: Callable[[int], Marks], key: Callable[[int], str]) -> None:
+    def __init__(
+        self, names: Sequence[str], files: StreamFiles, options: Mapping[str, Any], *, fixed: bool
+    ) -> None:
         self.header: tuple[str, ...] = ()
-        self._marks = marks
-        self._key = key
+        self._names = tuple(names)
+        self._files = files
+        self._options = dict(options)
+        self._fixed = fixed
         self._keys: dict[int, str] = {}
         self._stand: Stand | None = None
+
+    def marks(self, shard: int) -> Marks:
+        """Return the marks of a file as it is read here."""
+        name = self._names[shard]
+        return marks_of(f"{self._files.key(name)} {self._read_as(name)}")
 
     def begin(self, shards: Sequence[int], offset: int) -> Stand:
         """Return where to begin for the record `offset` of several shards in turn.
@@ -98,7 +112,7 @@ class Way:
             return Stand("", 0, 0)
         mark = stand.mark(self.header)
         if mark is not None:
-            self._marks(shards[stand.done]).add(mark.records, mark.place)
+            self.marks(shards[stand.done]).add(mark.records, mark.place)
         return stand
 
     def stand(self, shards: Sequence[int], offset: int) -> Stand | None:
@@ -108,13 +122,13 @@ class Way:
         found = self.begin(shards, offset)
         done, before = found.done, found.before
         while done + 1 < len(shards):
-            count = self._marks(shards[done]).records
+            count = self.marks(shards[done]).records
             if count is None or before + count > offset:
                 break
             done, before = done + 1, before + count
         files = found.files if found.files and done == found.done else self._digest(shards, done)
         found = Stand(files, done, before)
-        mark = self._marks(shards[done]).before(offset - before)
+        mark = self.marks(shards[done]).before(offset - before)
         if mark is not None and mark.place.names in ((), self.header):
             place, named = mark.place, bool(mark.place.names)
             found = Stand(files, done, before, mark.records, place.byte, place.line, named)
@@ -126,12 +140,21 @@ class Way:
         self._stand = stand
 
     def _digest(self, shards: Sequence[int], done: int) -> str:
-        """Return what tells the files that are done and the next from others."""
+        """Return what tells the files that are done and the next from others, wherever they lie."""
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         for shard in shards[: done + 1]:
-            key = self._keys.get(shard) or self._keys.setdefault(shard, self._key(shard))
+            key = self._keys.get(shard)
+            if key is None:
+                name = self._names[shard]
+                told = name if self._fixed else self._files.key(name)
+                key = self._keys[shard] = f"{told} {self._read_as(name)}"
             digest.update(f"{len(key)}:{key}".encode())
         return digest.hexdigest()
+
+    def _read_as(self, name: str) -> str:
+        """Return what the records of a file follow from, beside its contents."""
+        told = [kind_of(name), ".tsv" in name.lower(), self._options]
+        return json.dumps(told, default=repr)
 
 
 @dataclass(frozen=True)
