@@ -4,7 +4,8 @@
 
 Every case runs in a process of its own. The data are parquet files as the Hub has them, in row
 groups of 1,000 (JPEG: 100): A, 60,000 PNG images of 28 x 28 and a label; B, 200,000 rows of
-int32[512] and an id; C, 2,000 JPEG images of 256 x 256 and a label; D, 100,000 short strings.
+int32[512] and an id; C, 2,000 JPEG images of 256 x 256 and a label; D, 100,000 short strings. E and
+F are text: 500,000 rows of five numbers as CSV, 250,000 objects of three values as JSON lines.
 Epochs deliver batches of 128 as jax arrays; A, B and C are shuffled. The first epoch counts what
 reading needs once; the others are medians of three, or of those that a minute had room for. Nothing
 is downloaded. Peers that are not installed are named as such.
@@ -32,7 +33,7 @@ from pathlib import Path
 BATCH = 128
 REPEATS = 3
 ENOUGH_SECONDS = 60
-ROWS = {"A": 60_000, "B": 200_000, "C": 2_000, "D": 100_000}
+ROWS = {"A": 60_000, "B": 200_000, "C": 2_000, "D": 100_000, "E": 500_000, "F": 250_000}
 IMAGE = {"A": "image", "C": "image"}
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["DATARAX_PROGRESS"] = "0"
@@ -47,7 +48,7 @@ def cores():
 
 
 def make(folder, scale):
-    """Write the four datasets."""
+    """Write the datasets."""
     import numpy as np
     import pyarrow as pa
     from PIL import Image
@@ -100,6 +101,18 @@ def make(folder, scale):
     words = np.array(["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog"])
     texts = [" ".join(words[random.integers(0, 9, n)]) for n in random.integers(2, 12, rows["D"])]
     write(folder / "D", {"text": pa.array(texts)}, {"text": value("string")})
+    whole = random.integers(0, 10**9, (3, rows["E"])).tolist()
+    fractions = random.normal(size=(2, rows["E"])).tolist()
+    (folder / "E").mkdir(parents=True, exist_ok=True)
+    with (folder / "E" / "train.csv").open("w") as file:
+        file.write("a,b,c,d,e\n")
+        file.writelines(
+            f"{a},{b},{c},{d},{e:.3f}\n" for a, b, c, d, e in zip(*whole, *fractions, strict=True)
+        )
+    (folder / "F").mkdir(parents=True, exist_ok=True)
+    with (folder / "F" / "train.jsonl").open("w") as file:
+        for row in range(rows["F"]):
+            file.write(json.dumps({"x": row, "text": f"text {row}", "y": row / 7}) + "\n")
 
 
 def write(folder, columns, features, row_group_size=1000):
@@ -217,6 +230,16 @@ def our_elements(folder, by_row):
     return rates(epoch, count)
 
 
+def our_parse(folder):
+    import datarax_hf.source  # noqa: F401  # as above
+
+    def parse():
+        with tempfile.TemporaryDirectory() as empty:
+            source(folder, mode="lazy", derived_dir=empty).close()
+
+    return rates(parse, text_rows(folder))
+
+
 def our_peak(folder):
     import jax.numpy as jnp
 
@@ -253,10 +276,41 @@ def records(folder):
     return pq.read_metadata(folder / "train.parquet").num_rows
 
 
+def text_rows(folder):
+    (file,) = folder.glob("train.*")
+    return file.read_bytes().count(b"\n") - (file.suffix == ".csv")
+
+
 def read_table(folder):
     import pyarrow.parquet as pq
 
     return rates(lambda: pq.read_table(folder / "train.parquet"), records(folder))
+
+
+def read_text(folder):
+    """Parse a CSV file or one of JSON lines, and no more, with all threads."""
+    import pyarrow.csv
+    import pyarrow.json
+
+    def read():
+        if folder.name == "E":
+            pyarrow.csv.read_csv(folder / "train.csv")
+        else:
+            pyarrow.json.read_json(folder / "train.jsonl")
+
+    return rates(read, text_rows(folder))
+
+
+def read_pandas(folder):
+    import pandas as pd
+
+    def read():
+        if folder.name == "E":
+            pd.read_csv(folder / "train.csv")
+        else:
+            pd.read_json(folder / "train.jsonl", lines=True)
+
+    return rates(read, text_rows(folder))
 
 
 def mapped_gather(folder, columns):
@@ -383,6 +437,20 @@ def datasets_load(folder, form):
     return rates(load, len(held))
 
 
+def datasets_parse(folder):
+    import datasets
+
+    kind, name = {"E": ("csv", "train.csv"), "F": ("json", "train.jsonl")}[folder.name]
+
+    def parse():
+        with tempfile.TemporaryDirectory() as empty:
+            datasets.load_dataset(
+                kind, data_files=str(folder / name), split="train", cache_dir=empty
+            )
+
+    return rates(parse, text_rows(folder))
+
+
 def datasets_elements(folder, by_row):
     held = peer(folder)
 
@@ -464,6 +532,12 @@ ELEMENTS = {
     "datasets, by row": lambda folder: datasets_elements(folder, by_row=True),
     "datasets, in batches": lambda folder: datasets_elements(folder, by_row=False),
 }
+PARSES = {
+    "pyarrow, parsed alone": read_text,
+    "pandas": read_pandas,
+    "datarax": our_parse,
+    "datasets": datasets_parse,
+}
 KEPT = {"datarax, eager, nothing kept": lambda folder: our_load(folder, derived_limit=0)}
 TABLES = {
     "load": {
@@ -476,6 +550,7 @@ TABLES = {
         "C": {**DECODERS, **EPOCHS},
     },
     "elements": {"D": {"pyarrow read_table": read_table, **ELEMENTS}},
+    "parse": dict.fromkeys("EF", PARSES),
     "first": dict.fromkeys("ABC", FIRST),
     "peak": {name: {"datarax, lazy": our_peak} for name in "AB"},
 }
@@ -540,12 +615,14 @@ HEADINGS = {
     ("epoch", "B"): "Shuffled epochs of B",
     ("epoch", "C"): "Shuffled epochs of C: 256 x 256 JPEG",
     ("elements", "D"): "Elements of D: strings",
+    ("parse", "E"): "Opening E: CSV of numbers that nothing was kept of",
+    ("parse", "F"): "Opening F: JSON lines that nothing was kept of",
 }
 
 
 def report(folder):
     lines = []
-    for table in ("load", "epoch", "elements"):
+    for table in ("load", "epoch", "elements", "parse"):
         for name, cases in TABLES[table].items():
             results = {case: run(table, name, case, folder) for case in cases}
             lines += speeds(table, name, results)
@@ -587,7 +664,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).absolute()
-        if not (folder / "D").exists():
+        if not (folder / "F").exists():
             make(folder, arguments.rows)
         text = (
             "# Benchmarks: the Hub\n\n"
@@ -595,11 +672,13 @@ def main():
             "Ratios are what to remember: absolute figures hold for one machine. Parquet files\n"
             "as the Hub has them: A, 60,000 PNG images of 28 x 28 and a label; B, 200,000 rows of\n"
             "int32[512] and an id; C, 2,000 JPEG images of 256 x 256 and a label; D, 100,000\n"
-            "short strings. Epochs deliver batches of 128 as jax arrays. Every case runs in a\n"
-            "fresh process; the first time includes what is done once (laying out columns,\n"
-            "converting to Arrow); later times are medians of three, or of what a minute had room\n"
-            "for. The limit is the fastest of the rows that only read or decode. `nothing kept`\n"
-            "is `derived_limit=0`: every load decodes, where others find pixels that are kept.\n\n"
+            "short strings; and as text E, 500,000 rows of five numbers in CSV, and F, 250,000\n"
+            "objects of three values in JSON lines. Epochs deliver batches of 128 as jax arrays.\n"
+            "Every case runs in a fresh process; the first time includes what is done once\n"
+            "(laying out columns, converting to Arrow); later times are medians of three, or of\n"
+            "what a minute had room for. The limit is the fastest of the rows that only read or decode.\n"
+            "`nothing kept` is `derived_limit=0`: every load decodes, where others find pixels\n"
+            "that are kept.\n\n"
             f"{report(str(folder))}\n"
         )
     print(text)

@@ -103,7 +103,7 @@ def place_run(
     A run goes on where it ends: only its last row group is read from again. Large row groups are
     read a slice at a time. Images of all pieces are decoded together, as in `place`.
     """
-    pieces = list(groups.pieces(indices))
+    pieces = list(groups.shards.run_pieces(indices))
     names = tuple(out)
     due = [slices.are_due(group, names) for group, _, _ in pieces]
     large = list(compress(pieces, due))

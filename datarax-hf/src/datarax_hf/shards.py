@@ -125,6 +125,22 @@ class Shards:
         for group, positions in grouped(self.groups(indices)):
             yield group, positions, indices[positions] - self._begins[group]
 
+    def run_pieces(
+        self, indices: NDArray[np.int64]
+    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield the same as `pieces` of indices that go up one by one, and sooner."""
+        if not len(indices):
+            return
+        first, count = int(indices[0]), len(indices)
+        group, done = int(self._ends.searchsorted(first, side="right")), 0
+        while done < count:
+            end = min(count, int(self._ends[group]) - first)
+            if end > done:
+                rows = indices[done:end] - self._begins[group]
+                yield group, np.arange(done, end), rows
+                done = end
+            group += 1
+
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
         """Return columns of a group.
 

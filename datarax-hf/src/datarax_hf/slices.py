@@ -38,13 +38,18 @@ class Slices:
         self._columns = columns
         self._lock = threading.Lock()
         self._waiting: _Waiting | None = None
+        self._due: dict[tuple[int, tuple[str, ...]], bool] = {}
 
     def are_due(self, group: int, names: Sequence[str]) -> bool:
         """Return whether columns of a row group are to be read in slices."""
-        rows = self._shards.rows(group)
-        if rows < 2 or self._shards.lies_ready():
-            return False
-        return rows * self._row_bytes(group, names) > LARGE_BYTES
+        key = group, tuple(names)
+        due = self._due.get(key)
+        if due is None:
+            rows = self._shards.rows(group)
+            few = rows < 2 or self._shards.lies_ready()
+            due = not few and rows * self._row_bytes(group, names) > LARGE_BYTES
+            self._due[key] = due
+        return due
 
     def read(self, group: int, rows: Rows, names: Sequence[str]) -> Iterator[Slice]:
         """Yield slices that hold a run of rows of a row group, in their order.

@@ -212,7 +212,7 @@ class CommaText:
         """
         own = {name for number, name in enumerate(self.names) if self._own(number, name).words}
         numbers = {name: kind for name, kind in self.numbers.items() if name not in own}
-        if not numbers or b"0x" in text or b"0X" in text:
+        if not numbers or any(x in text and b"0" + x in text for x in (b"x", b"X")):
             return None
         batch = self._parsed(text, quote, numbers)
         if batch is None:
