@@ -676,9 +676,9 @@ def main():
             "objects of three values in JSON lines. Epochs deliver batches of 128 as jax arrays.\n"
             "Every case runs in a fresh process; the first time includes what is done once\n"
             "(laying out columns, converting to Arrow); later times are medians of three, or of\n"
-            "what a minute had room for. The limit is the fastest of the rows that only read or decode.\n"
-            "`nothing kept` is `derived_limit=0`: every load decodes, where others find pixels\n"
-            "that are kept.\n\n"
+            "what a minute had room for. The limit is the fastest of the rows that only read or\n"
+            "decode. `nothing kept` is `derived_limit=0`: every load decodes, where others find\n"
+            "pixels that are kept.\n\n"
             f"{report(str(folder))}\n"
         )
     print(text)
