@@ -163,7 +163,9 @@ def watch(event, arguments):
     written = event in ("os.mkdir", "os.rename", "os.remove", "os.symlink", "os.link", "os.chmod")
     if event == "open" and isinstance(arguments[2], int):
         written = bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-    if written and os.path.realpath(os.fsdecode(arguments[0])).startswith(cache):
+    if not written or isinstance(arguments[0], int):  # a descriptor: its file was opened before
+        return
+    if os.path.realpath(os.fsdecode(arguments[0])).startswith(cache):
         os._exit(4)
 import datarax, jax, socket
 jax.devices()
