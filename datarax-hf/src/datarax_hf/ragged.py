@@ -34,7 +34,7 @@ WINDOW_BYTES = 5 * 2**23
 """Row groups of so many bytes together are held at once; a larger one goes slice by slice."""
 
 VERSION = 1
-_GROUPS_PER_CORE = 4
+_GROUPS_PER_CORE = 8
 
 Look = Callable[[int, int, pa.Array], None]
 """Looks at values that were read: their row group, the first's row in it, and they themselves."""
