@@ -117,6 +117,29 @@ def test_what_a_later_piece_holds_counts_too(read, monkeypatch):
     assert column(read(text), "y")[9] == np.inf
 
 
+@pytest.mark.parametrize("block", [16, 2**20])
+@pytest.mark.parametrize("kind", ["1", "1.5"])
+@pytest.mark.parametrize("odd", ["NAN", "nan(1)", " inf", "0x1A", "0X1a", "1 2", "1e", "word"])
+def test_a_word_among_numbers_makes_text_of_them_wherever_it_stands(
+    read, monkeypatch, odd, kind, block
+):
+    """Behind the rows that are looked at for types, in the first piece or a later one."""
+    monkeypatch.setattr(comma_text, "BLOCK", block)
+    monkeypatch.setattr(comma_text, "LOOKED_AT", 16)
+    found = read("k,x\n" + f"1,{kind}\n" * 20 + f"1,{odd}\n", modes=("lazy", "eager"))
+    assert column(found) == [*[kind] * 20, odd]
+    assert {type(value) for value in column(found, "k")} == {int}
+
+
+@pytest.mark.parametrize("block", [16, 2**20])
+def test_infinity_among_numbers_is_one(read, monkeypatch, block):
+    monkeypatch.setattr(comma_text, "BLOCK", block)
+    monkeypatch.setattr(comma_text, "LOOKED_AT", 16)
+    found = read("k,x\n" + "1,1.5\n" * 20 + "1,-inf\n1,1e400\n2,+3\n")
+    assert column(found)[20:22] == [-np.inf, np.inf]
+    assert column(found)[-1] == 3.0
+
+
 @pytest.mark.parametrize(
     ("options", "values"),
     [

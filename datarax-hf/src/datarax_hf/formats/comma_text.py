@@ -208,7 +208,8 @@ class CommaText:
     def _as_numbers(self, text: bytes, quote: str | None) -> pa.RecordBatch | None:
         """Return whole rows with numbers in their types; None where one may be spelled otherwise.
 
-        Arrow would take hexadecimal for a number, and words for what is none.
+        Arrow would take hexadecimal for a number, and words for what is none or, behind a blank,
+        for infinity.
         """
         own = {name for number, name in enumerate(self.names) if self._own(number, name).words}
         numbers = {name: kind for name, kind in self.numbers.items() if name not in own}
@@ -218,8 +219,8 @@ class CommaText:
         if batch is None:
             return None
         fractions = [name for name, kind in numbers.items() if pa.types.is_floating(kind)]
-        words = any(pc.any(pc.is_nan(batch.column(name))).as_py() for name in fractions)
-        return None if words else batch
+        spelled = (pc.is_finite(batch.column(name)) for name in fractions)
+        return batch if all(pc.all(digits, min_count=0).as_py() for digits in spelled) else None
 
     def _parsed(
         self,
