@@ -76,11 +76,19 @@ def check(read, columns, indices, names=("x", "flag", "image", "text")):
         np.testing.assert_array_equal(values, columns[name][indices])
 
 
+@pytest.mark.parametrize("at_once", [10, 40, None])
 @pytest.mark.parametrize("on_disk", [False, True])
-def test_laid_out_columns_give_the_same_rows(shards, offline, derived, on_disk, request):
-    """In memory or mapped from the disk, in any order, with repeats, across files."""
+def test_laid_out_columns_give_the_same_rows(
+    shards, offline, derived, on_disk, at_once, request, monkeypatch
+):
+    """In memory or mapped from the disk, in any order, with repeats, across files.
+
+    A run of 2 * `at_once` bytes or more is copied by several threads.
+    """
     if on_disk:
         request.getfixturevalue("small_memory")
+    if at_once is not None:
+        monkeypatch.setattr(reader, "COPIED_BYTES", at_once)
     read = offline("a/b")
     lay_out(read, tuple(read.fields))
     for indices in ([32, 0, 9, 10, 10, 20, 21], range(33), [5], [], range(8, 25)):

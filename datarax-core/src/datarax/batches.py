@@ -158,6 +158,7 @@ class Batches:
         """
         self._closed = True
         self._release()
+        self._source._host.compiling.wait()
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import queue
 import threading
 import time
@@ -210,7 +211,8 @@ class Background:
 
 
 def ahead(pieces: Iterator[Piece], count: int) -> Iterator[Piece]:
-    """Yield the pieces, each made when the one `count` before it is taken."""
+    """Yield the first piece at once, and each other made when the one `count` before is taken."""
+    yield from itertools.islice(pieces, 1)
     held: deque[Piece] = deque()
     for piece in pieces:
         held.append(piece)

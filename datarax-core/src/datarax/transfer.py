@@ -7,7 +7,7 @@ the CPU backend takes them without a copy, and never written again.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -23,6 +23,14 @@ Placement = Any
 def to_device(columns: Mapping[str, Any], placement: Placement = None) -> dict[str, jax.Array]:
     """Return host columns as jax arrays, in one transfer."""
     moved: dict[str, jax.Array] = jax.device_put(dict(columns), placement)
+    return moved
+
+
+def all_to_device(
+    batches: Sequence[HostBatch], placement: Placement = None
+) -> list[dict[str, jax.Array]]:
+    """Return batches of host columns as jax arrays, in one transfer."""
+    moved: list[dict[str, jax.Array]] = jax.device_put(list(batches), placement)
     return moved
 
 

@@ -51,6 +51,9 @@ from datarax_hf.threads import Threads
 HELD_BYTES = 2**24
 """Bytes of decoded row groups that stay in memory."""
 
+COPIED_BYTES = 2**21
+"""Bytes of a long run that a thread copies at once."""
+
 FLAT_IMAGE_BYTES = 4096
 """Images up to so many bytes, decoded, are laid out flat; larger ones stay encoded."""
 
@@ -325,7 +328,7 @@ class HFReader(ColumnarReader):
         fixed, varying, rest = self._flat, self._ragged, dict(out)
         for name in out:
             if name in fixed:
-                fixed[name].gather(indices, rest.pop(name))
+                self._gather(fixed[name], indices, rest.pop(name), run=run)
             elif name in varying:
                 place(varying[name], self._columns, indices, {name: rest.pop(name)})
         if rest:
@@ -334,6 +337,17 @@ class HFReader(ColumnarReader):
                 place_run(groups, self._slices, indices, rest, self._threads)
             else:
                 place(groups, self._columns, indices, rest)
+
+    def _gather(self, column: FlatColumn, indices: Indices, out: Any, *, run: bool) -> None:
+        """Fill an array; a long run is copied on all cores, which are slow to touch new memory."""
+        if not run or out.nbytes < 2 * COPIED_BYTES:
+            column.gather(indices, out)
+            return
+        rows = max(1, len(out) * COPIED_BYTES // out.nbytes)
+        self._threads.each(
+            lambda begin: column.gather(indices[begin : begin + rows], out[begin : begin + rows]),
+            range(0, len(out), rows),
+        )
 
     def _empty(self, name: str, size: int) -> Any:
         field = self._fields[name]

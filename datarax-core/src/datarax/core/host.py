@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from datarax.core.compiling import Compiling
 from datarax.errors import SourceClosedError, StalePassError
 
 
@@ -163,6 +164,7 @@ class Host:
         view: That reader as the source reads it: selected fields, cached records.
         facts: What the source found out at construction and never changes.
         programs: Programs compiled for this source.
+        compiling: Those that a thread compiles.
         stored: What the source was built from, where `copy` needs it again.
         running: The pass that `next(source)` goes on with, behind a mark; None where there is none.
     """
@@ -180,6 +182,7 @@ class Host:
         self.view = view
         self.facts = facts
         self.programs = Programs()
+        self.compiling = Compiling()
         self.running: Any = None
         self.stored: Any = None
         self.closed = False
@@ -217,6 +220,7 @@ class Host:
         if not self.closed:
             self.closed = True
             self.running = None
+            self.compiling.wait()
             if self.shared is not None:
                 self.shared.release()
 

@@ -18,17 +18,8 @@ from datarax.core.host import HostRef
 from datarax.transfer import take_rows
 
 
-@partial(jax.jit, static_argnames=("size", "count", "shuffled"))
-def gather(data: Any, place: Any, size: int, count: int, shuffled: bool) -> Any:
-    """Return `count` rows from a place on: on the device, order computed inside."""
-    words, low, high, offset = order.split_place(place, shuffled=shuffled)
-    return take_rows(data, order.traced_positions(words, size, low, high, offset, count))
-
-
 @partial(jax.jit, static_argnames=("size", "batch", "count", "shuffled"))
-def gather_many(
-    data: Any, place: Any, size: int, batch: int, count: int, shuffled: bool
-) -> list[Any]:
+def gather(data: Any, place: Any, size: int, batch: int, count: int, shuffled: bool) -> list[Any]:
     """Return `count` batches of `batch` rows from a place on, in one compiled call."""
     words, low, high, offset = order.split_place(place, shuffled=shuffled)
     index = order.traced_positions(words, size, low, high, offset, batch * count)

@@ -34,8 +34,9 @@ from datarax.sources.caching import CachingReader
 from datarax.sources.config import SourceConfig
 from datarax.sources.eager import load_columns
 from datarax.sources.elements import piece_rows, row_of, unstacked
-from datarax.sources.gather import fetch_rows, gather, gather_many, gather_traced, traced_start
+from datarax.sources.gather import fetch_rows, gather_traced, traced_start
 from datarax.sources.layout import Layout
+from datarax.sources.placed import Run, placed_batches
 from datarax.sources.plan import Plan, choose_mode
 from datarax.sources.reader import Columns, Reader, StreamReader, check_index
 from datarax.sources.seeding import key_words, with_seed
@@ -216,8 +217,8 @@ class ReaderSource(DataSourceModule):
             epoch, offset = divmod(check_start(start), facts.length)
             words = None if words is None else np.asarray(words, np.uint32)
             if self._data:
-                place = order.place_words(words, epoch, offset)
-                return gather(self._data, place, facts.length, count, words is not None)
+                run = Run(words, facts.length, epoch, offset, count)
+                return placed_batches(self._data, run, self._host.compiling)[0]
             indices = order.positions(words, facts.length, epoch, offset, count)
             return to_device(facts.layout.read(self.reader, indices))
         start = traced_start(start)
@@ -292,8 +293,8 @@ class ReaderSource(DataSourceModule):
             if layout.host_only or not self._data:
                 indices = order.positions(words, size, epoch, offset, rows)
             if self._data:  # a whole piece, the rows behind the epoch's end left unused
-                place = order.place_words(words, epoch, offset)
-                batch = gather(self._data, place, size, capacity, words is not None)
+                run = Run(words, size, epoch, offset, capacity)
+                batch = placed_batches(self._data, run, self._host.compiling)[0]
             elif layout.leaves:
                 out = layout.blank(capacity)
                 filled = {name: leaf[:rows] for name, leaf in out.items()}
@@ -310,10 +311,8 @@ class ReaderSource(DataSourceModule):
         self._check_arrays()
         words = self._words(None)
         if self._data:
-            place = order.place_words(words, epoch, offset)
-            return list(
-                gather_many(self._data, place, facts.length, size, count, words is not None)
-            )
+            run = Run(words, facts.length, epoch, offset, size, count)
+            return placed_batches(self._data, run, self._host.compiling)
         indices = order.positions(words, facts.length, epoch, offset, size * count)
         if count == 1:
             return [to_device(facts.layout.read(self.reader, indices))]

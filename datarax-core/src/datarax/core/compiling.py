@@ -1,0 +1,62 @@
+"""Programs that a thread compiles while their caller does without them."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_EXIT_SECONDS = 5.0
+_running: set[threading.Thread] = set()
+
+
+class Compiling:
+    """The threads that compile programs for one source, and which of those are done."""
+
+    def __init__(self) -> None:
+        self._threads: dict[Any, threading.Thread] = {}
+        self._lock = threading.Lock()
+
+    def done(self, key: Any) -> bool:
+        """Return whether the program `key` was begun, and its thread has ended."""
+        with self._lock:
+            thread = self._threads.get(key)
+        return thread is not None and not thread.is_alive()
+
+    def begin(self, key: Any, run: Callable[[], object]) -> None:
+        """Call `run` in a thread, once for each key: it calls the program, which compiles it.
+
+        Nothing happens while another one compiles. What `run` raises is let go: the caller meets
+        it where it calls the program itself.
+        """
+        with self._lock:
+            if key in self._threads or any(one.is_alive() for one in self._threads.values()):
+                return
+            thread = threading.Thread(target=_run, args=(run,), name="datarax-compile", daemon=True)
+            self._threads[key] = thread
+            _running.add(thread)
+            thread.start()
+
+    def wait(self) -> None:
+        """Wait for the threads."""
+        with self._lock:
+            threads = list(self._threads.values())
+        for thread in threads:
+            thread.join()
+
+
+def _run(run: Callable[[], object]) -> None:
+    try:
+        with contextlib.suppress(Exception):
+            run()
+    finally:
+        _running.discard(threading.current_thread())
+
+
+@atexit.register
+def _wait_for_all() -> None:
+    """Let the compiler end before the interpreter does: no thread may be inside it by then."""
+    for thread in list(_running):
+        thread.join(_EXIT_SECONDS)
