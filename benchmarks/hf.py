@@ -129,7 +129,7 @@ def write(folder, columns, features, row_group_size=1000):
 
 
 def rates(epoch, rows):
-    """Return the rows per second of the first epoch, and of the median of those after it."""
+    """Return the rows per second of the first epoch, of the median of those after, and of all."""
     times = []
     for _ in range(REPEATS + 1):
         begin = time.perf_counter()
@@ -137,7 +137,16 @@ def rates(epoch, rows):
         times.append(time.perf_counter() - begin)
         if len(times) > 1 and sum(times) > ENOUGH_SECONDS:
             break
-    return {"first": rows / times[0], "rate": rows / statistics.median(times[1:])}
+    return {
+        "first": rows / times[0],
+        "rate": rows / statistics.median(times[1:]),
+        "all": rows * len(times) / sum(times),
+    }
+
+
+def delivered(rows):
+    """Return how many of an epoch's rows come in whole batches."""
+    return rows - rows % BATCH
 
 
 def consumed(batches):
@@ -208,7 +217,7 @@ def our_epoch(folder, mode):
             opened.append(source(folder, mode=mode, shuffle=True))
         consumed(opened[0].batches(BATCH))
 
-    return rates(epoch, records(folder))
+    return rates(epoch, delivered(records(folder)))
 
 
 def our_elements(folder, by_row):
@@ -338,7 +347,7 @@ def mapped_gather(folder, columns):
             index = order[begin : begin + BATCH]
             yield {name: jnp.asarray(array[index]) for name, array in mapped.items()}
 
-    return rates(lambda: consumed(batches()), len(table))
+    return rates(lambda: consumed(batches()), delivered(len(table)))
 
 
 def decoded(folder, decode, threads):
@@ -423,7 +432,7 @@ def datasets_epoch(folder, form):
             batch = held[order[begin : begin + BATCH].tolist()]
             yield batch if form == "jax" else as_jax(batch)
 
-    return rates(lambda: consumed(batches()), len(held))
+    return rates(lambda: consumed(batches()), delivered(len(held)))
 
 
 def datasets_load(folder, form):
@@ -483,7 +492,7 @@ def torch_epoch(folder, workers):
         num_workers=workers,
         collate_fn=collate,
     )
-    return rates(lambda: consumed(as_jax(batch) for batch in loader), len(held))
+    return rates(lambda: consumed(as_jax(batch) for batch in loader), delivered(len(held)))
 
 
 def datasets_first_batch(folder, form):
@@ -593,15 +602,17 @@ def one(table, name, case, folder, begun):
 def speeds(table, name, results):
     """Return the lines of a table of rows per second."""
     limits = [r["rate"] for case, r in results.items() if r and case.startswith(LIMITS)]
-    lines = ["| rows per second | later | of the limit | the first time | of the limit |"]
-    lines.append("|---|---|---|---|---|")
+    heads = ["rows per second"]
+    for times in ("later", "the first time", "all, the first included"):
+        heads += [times, "of the limit"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for case, result in results.items():
         if result is None:
-            lines.append(f"| {case} | not installed | | | |")
+            lines.append(f"| {case} | not installed | | | | | |")
             continue
         cells = [
             cell
-            for rate in (result["rate"], result["first"])
+            for rate in (result["rate"], result["first"], result["all"])
             for cell in (f"{rate:,.0f}", f"{rate / max(limits):.2f}")
         ]
         lines.append(f"| {case} | {' | '.join(cells)} |")
@@ -676,9 +687,9 @@ def main():
             "objects of three values in JSON lines. Epochs deliver batches of 128 as jax arrays.\n"
             "Every case runs in a fresh process; the first time includes what is done once\n"
             "(laying out columns, converting to Arrow); later times are medians of three, or of\n"
-            "what a minute had room for. The limit is the fastest of the rows that only read or\n"
-            "decode. `nothing kept` is `derived_limit=0`: every load decodes, where others find\n"
-            "pixels that are kept.\n\n"
+            "what a minute had room for. The limit is the later speed of the fastest of the rows\n"
+            "that only read or decode. `nothing kept` is `derived_limit=0`: every load decodes,\n"
+            "where others find pixels that are kept.\n\n"
             f"{report(str(folder))}\n"
         )
     print(text)

@@ -79,12 +79,15 @@ def test_a_first_batch_does_not_wait_for_the_compiler(monkeypatch):
     assert not compiling()
 
 
-@pytest.mark.parametrize("what", ["batches", "source"])
-def test_closing_leaves_no_thread_behind(what):
+@pytest.mark.parametrize("what", ["batches", "source", "pass"])
+def test_what_is_closed_or_ends_leaves_no_thread_behind(what):
     source = eager()
     batches = source.batches(8)
     next(batches)
-    (batches if what == "batches" else source).close()
+    if what == "pass":
+        assert len(list(batches)) == ROWS // 8 - 1
+    else:
+        (batches if what == "batches" else source).close()
     assert not compiling()
 
 

@@ -158,7 +158,7 @@ class Batches:
         """
         self._closed = True
         self._release()
-        self._source._host.compiling.wait()
+        self._source._host.compiling.wait()  # no thread is left behind
 
     def __enter__(self) -> Self:
         return self
@@ -214,6 +214,7 @@ class Batches:
     def _finish(self) -> None:
         self._done = True
         self._release()
+        self._source._host.compiling.wait()
 
     def _release(self) -> None:
         self._ready.clear()

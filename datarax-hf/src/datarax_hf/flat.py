@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError
 from datarax.progress import Progress
-from datarax_hf.columns import Column
+from datarax_hf.columns import Column, ImageColumn
 from datarax_hf.derived import Derived, Hold
 from datarax_hf.shards import Shards, grouped
 from datarax_hf.threads import Threads
@@ -32,6 +32,9 @@ SMALL_BYTES = 2**23
 """Columns that take up to so many bytes together stay in memory instead of on the disk."""
 
 SLICE_BYTES = 2**22
+ALONE_BYTES = 2**20
+"""A column of fewer bytes is decoded by the thread that asks: others take longer to wake."""
+
 VERSION = 2
 _SLUG = re.compile(r"[^A-Za-z0-9_]+")
 Rows = NDArray[np.int64]
@@ -265,6 +268,10 @@ class _Decoder:
                 with lock:
                     self._progress.advance(len(table))
 
+        if part.records * row_bytes(column) < ALONE_BYTES and not isinstance(column, ImageColumn):
+            for group in part.groups:
+                decode(group)
+            return
         self._threads.each(decode, part.groups)
 
 
