@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import datarax
 
@@ -143,3 +144,83 @@ def test_a_process_ends_quietly_while_its_program_is_compiled():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "(3,)\n", "")
+
+
+@pytest.mark.long
+def test_a_process_waits_for_the_compiler_before_it_ends():
+    """A thread that is inside the compiler as the interpreter is torn down crashes it."""
+    code = (
+        "import datarax, time, numpy as np\n"
+        "import datarax.sources.placed as placed\n"
+        "def slow(*_): time.sleep(6); print('compiled')\n"
+        "placed.gather = slow\n"
+        "source = datarax.load('memory:', data={'x': np.arange(9)}, mode='eager')\n"
+        "next(source.batches(3))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "compiled\n", "")
+
+
+def test_where_no_thread_can_be_started_the_program_is_compiled_when_it_is_needed(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    source = eager(shuffle=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        first = source.get_batch_at(0, 8)
+        assert same(first, source.get_batch_at(0, 8))
+        assert len(list(source.batches(8, prefetch=0))) == ROWS // 8
+    source.close()
+
+
+def test_after_the_main_thread_has_ended_batches_are_there():
+    code = (
+        "import datarax, threading, numpy as np\n"
+        "source = datarax.load('memory:', data={'x': np.arange(9)}, mode='eager')\n"
+        "def late():\n"
+        "    threading.main_thread().join()\n"
+        "    print(source.get_batch_at(0, 3)['x'], source.get_batch_at(3, 3)['x'])\n"
+        "threading.Thread(target=late).start()\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "[0 1 2] [3 4 5]\n", "")
+
+
+def test_64_bit_data_is_read_as_it_is_where_64_bit_is_off():
+    wide = np.arange(10) + 2**40
+    with jax.enable_x64(True):
+        source = datarax.load("memory:", data={"x": wide}, mode="eager")
+    first = source.get_batch_at(0, 10)["x"]
+    assert first.dtype == np.int64
+    assert np.array_equal(first, wide)
+    source.close()
+
+
+def test_data_that_was_made_numpy_is_read():
+    source = eager(shuffle=True)
+    graph, state = nnx.split(source)
+    assert same(
+        nnx.merge(graph, jax.device_get(state)).get_batch_at(0, 8), source.get_batch_at(0, 8)
+    )
+    source.close()
+
+
+def test_batches_lie_the_same_way_from_the_first_one_on_under_a_mesh():
+    mesh = jax.make_mesh((1,), ("rows",), axis_types=(jax.sharding.AxisType.Auto,))
+    traces = []
+
+    @jax.jit
+    def step(batch):
+        traces.append(batch)
+        return batch["x"].sum()
+
+    with jax.set_mesh(mesh), eager() as source:
+        for _ in range(3):
+            for batch in source.batches(8):
+                step(batch)
+    assert len(traces) == 1

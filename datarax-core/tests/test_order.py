@@ -105,6 +105,31 @@ def many_epochs(words, low, high, offset):
     return order.traced_positions(list(words), 13, low, high, offset, 40)
 
 
+@given(
+    size=st.integers(1, 200),
+    seed=seeds,
+    epoch=epochs,
+    offset=st.integers(0, 2**20),
+    turns=st.integers(4, 40),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_run_over_many_epochs_is_those_of_each(size, seed, epoch, offset, turns):
+    words = order.seed_words(seed)
+    offset %= size
+    count = size * turns + 1
+    run = order.positions(words, size, epoch, offset, count)
+    whole = [order.indices(words, size, epoch + turn, np.arange(size)) for turn in range(turns + 2)]
+    assert np.array_equal(run, np.concatenate(whole)[offset : offset + count])
+
+
+def test_a_long_run_over_many_epochs_takes_no_longer_than_its_length():
+    """It is made in pieces: an epoch's keys are hashed for its positions alone."""
+    words = order.seed_words(1)
+    run = order.positions(words, 3, 0, 2, 100_000)
+    assert np.array_equal(run[1:], order.positions(words, 3, 1, 0, 99_999))
+    assert np.array_equal(run[50_000:50_003], order.positions(words, 3, 16_667, 1, 3)[:3])
+
+
 def test_vmap_and_scan_over_offsets_give_the_same_numbers():
     words, size = order.seed_words(3), 100
 

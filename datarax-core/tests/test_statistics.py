@@ -95,6 +95,33 @@ def test_nested_statistics_and_plain_values_survive_json():
     }
 
 
+def test_64_bit_statistics_survive_json_where_64_bits_are_off():
+    values = {
+        "bytes": np.int64(3_000_000_000),
+        "most": np.uint64(2**63),
+        "mean": np.array([1e-300, 0.1]),
+        "wave": np.array([1 + 2j]),
+    }
+    made, other = source(), source()
+    made.set_statistics(values)
+    for _ in range(2):
+        other.set_state(through_json(made.get_state()))
+        for name, value in other.get_statistics().items():
+            assert value.dtype == values[name].dtype
+            assert np.array_equal(value, values[name])
+        made = other
+
+
+@pytest.mark.parametrize("value", [np.datetime64("2020-01-01"), np.array(["a"]), b"a"])
+def test_a_state_with_statistics_that_it_cannot_hold_is_refused_when_it_is_asked_for(value):
+    made = source()
+    made.set_statistics({"x": value})
+    with pytest.raises(TypeError, match="leave it out of the statistics"):
+        made.get_state()
+    made.reset_statistics()
+    made.get_state()
+
+
 def test_that_they_were_reset_survives_and_so_does_that_there_were_none():
     def known():
         return source(precomputed_stats={"mean": 1.0})

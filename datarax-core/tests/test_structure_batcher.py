@@ -148,6 +148,11 @@ def test_a_pad_of_a_field_that_is_not_there_is_refused():
         made.batch_spec({"label": jax.ShapeDtypeStruct((), jnp.int32)})
 
 
+def test_a_pad_of_a_field_that_a_later_element_lacks_is_refused():
+    with pytest.raises(UnknownFieldError, match="'t'.*its fields are 'u'"):
+        Batcher(BatcherConfig(batch_size=2, pad={"t": 3}))([{"t": [1]}, {"u": 2}])
+
+
 def test_a_pad_of_what_is_no_sequence_is_refused():
     with pytest.raises(UnknownFieldError, match="'label', which is neither text, bytes nor"):
         batcher(pad={"label": 3})(ROWS)

@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 from datarax.core.config import FrozenInstanceError
+from datarax.errors import IntegerRangeError
 from datarax.structure import Batcher, BatcherConfig, Sharder, SharderConfig
 
 
@@ -21,6 +22,25 @@ def sharder(axes="data", names=("data",)):
 def test_an_axis_that_the_mesh_lacks_is_refused_with_those_it_has():
     with pytest.raises(ValueError, match=r"the axes \('data',\), and none is 'model'"):
         sharder("model")
+
+
+def test_an_axis_that_is_named_twice_is_refused():
+    with pytest.raises(ValueError, match="twice"):
+        sharder(("data", "data"))
+
+
+@pytest.mark.parametrize(
+    ("leaf", "error", "text"),
+    [
+        (np.full(4, 2**40 + 7), IntegerRangeError, "does not fit 32 bits"),
+        (jnp.int32(3), ValueError, "one value"),
+        (["a"], TypeError, "has arrays"),
+        (3, TypeError, "has arrays"),
+    ],
+)
+def test_what_cannot_be_laid_out_as_it_is_is_refused_by_name(leaf, error, text):
+    with pytest.raises(error, match=rf"'x'.*{text}|{text}.*'x'"):
+        sharder()({"x": leaf})
 
 
 def test_one_axis_may_be_given_by_its_name():

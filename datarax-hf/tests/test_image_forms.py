@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -255,3 +256,17 @@ def blank(cache):
         state = path.stat()
         path.write_bytes(path.read_bytes().replace(b"IHDR", b"XXXX"))
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_images_are_decoded_while_another_thread_imports_pillow(cache, make, offline, monkeypatch):
+    """A module that is being imported is there already, without what it will define."""
+    pixels, _, _ = make.digits(4)
+    table = {"image": [make.png(image) for image in pixels]}
+    features = {"image": make.IMAGE_FEATURE}
+    make.snapshot(
+        cache, "a/b", {"train.parquet": make.parquet(table, features, types={"image": make.IMAGE})}
+    )
+    read = offline("a/b")
+    monkeypatch.setitem(sys.modules, "PIL.Image", types.ModuleType("PIL.Image"))
+    found = read.read(np.arange(4), ["image"])["image"]
+    np.testing.assert_array_equal(found, pixels)

@@ -359,12 +359,11 @@ def _each(work: Callable[[int], None], rows: Ints, encoded: Encoded, threads: Th
 def _most_pixels() -> int:
     """Return the most pixels that an image may have: what Pillow's limit was set to.
 
-    Pillow is not imported for it: a limit of someone's own is of a process that has done so.
+    Pillow is not imported for it: a limit of someone's own is of a process that has done so. While
+    another thread imports it, it is there without its limit.
     """
     pillow: Any = sys.modules.get("PIL.Image")
-    if pillow is None:
-        return PILLOW_PIXELS
-    limit: int | None = pillow.MAX_IMAGE_PIXELS
+    limit: int | None = getattr(pillow, "MAX_IMAGE_PIXELS", PILLOW_PIXELS)
     return 2**62 if limit is None else limit
 
 

@@ -107,12 +107,17 @@ def _stack_leaf(name: str, values: Sequence[Any]) -> Any:
     return jnp.stack(arrays)
 
 
-def _array(name: str, value: Any) -> jax.Array:
+def check_fits(name: str, value: Any) -> None:
+    """Raise IntegerRangeError where `value` holds an integer that no jax array would, as it is."""
     if isinstance(value, int | np.generic | np.ndarray) and not _fits(np.asarray(value)):
         raise IntegerRangeError(
             f"{name!r} holds {value!r}, which does not fit 32 bits; switch jax_enable_x64 on, "
             "or leave the field out"
         )
+
+
+def _array(name: str, value: Any) -> jax.Array:
+    check_fits(name, value)
     return jnp.asarray(value)
 
 

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-_EXIT_SECONDS = 5.0
 _running: set[threading.Thread] = set()
 
 
@@ -17,27 +16,33 @@ class Compiling:
 
     def __init__(self) -> None:
         self._threads: dict[Any, threading.Thread] = {}
+        self._refused: set[Any] = set()
         self._lock = threading.Lock()
 
     def done(self, key: Any) -> bool:
-        """Return whether the program `key` was begun, and its thread has ended."""
+        """Return whether the program `key` was begun and its thread has ended, or has none."""
         with self._lock:
             thread = self._threads.get(key)
-        return thread is not None and not thread.is_alive()
+            return key in self._refused if thread is None else not thread.is_alive()
 
     def begin(self, key: Any, run: Callable[[], object]) -> None:
         """Call `run` in a thread, once for each key: it calls the program, which compiles it.
 
         Nothing happens while another one compiles. What `run` raises is let go: the caller meets
-        it where it calls the program itself.
+        it where it calls the program itself, as it does where no thread can be started.
         """
         with self._lock:
             if key in self._threads or any(one.is_alive() for one in self._threads.values()):
                 return
             thread = threading.Thread(target=_run, args=(run,), name="datarax-compile", daemon=True)
-            self._threads[key] = thread
             _running.add(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # too many threads, or the interpreter is shutting down
+                _running.discard(thread)
+                self._refused.add(key)
+            else:
+                self._threads[key] = thread
 
     def wait(self) -> None:
         """Wait for the threads."""
@@ -59,4 +64,4 @@ def _run(run: Callable[[], object]) -> None:
 def _wait_for_all() -> None:
     """Let the compiler end before the interpreter does: no thread may be inside it by then."""
     for thread in list(_running):
-        thread.join(_EXIT_SECONDS)
+        thread.join()

@@ -28,6 +28,11 @@ ORDER_VERSION = 1
 TRACED_LIMIT = 2**31
 SIDES_TRIED = 64
 
+EPOCHS_ALONE = 4
+"""Runs over more epochs than these have the keys of all hashed at once, on the host."""
+
+POSITIONS_AT_ONCE = 2**14
+
 Words = NDArray[np.uint32]
 """What an order is drawn from: uint32 words, (0, seed) or a PRNG key's data."""
 
@@ -72,6 +77,8 @@ def positions(words: Words | None, size: int, epoch: int, offset: int, count: in
     Returns:
         int64[count].
     """
+    if words is not None and count > EPOCHS_ALONE * size:
+        return _positions_of_many_epochs(words, size, epoch, offset, count)
     pieces = []
     while True:
         taken = min(count, size - offset)
@@ -81,6 +88,24 @@ def positions(words: Words | None, size: int, epoch: int, offset: int, count: in
         if not count:
             return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         epoch, offset = epoch + 1, 0
+
+
+def _positions_of_many_epochs(words: Words, size: int, epoch: int, offset: int, count: int) -> Any:
+    """Return what `positions` does, the keys of all epochs being hashed at once."""
+    out = np.empty(count, np.int64)
+    constants = [_constant(np, word) for word in np.asarray(words, np.uint32).tolist()]
+    first = np.uint64(epoch & 0xFFFFFFFFFFFFFFFF)
+    for begin in range(0, count, POSITIONS_AT_ONCE):
+        end = min(count, begin + POSITIONS_AT_ONCE)
+        later, offsets = np.divmod(np.arange(offset + begin, offset + end), size)
+        epochs = first + later.astype(np.uint64)  # modulo 2**64, as everywhere
+        halves = (epochs & np.uint64(0xFFFFFFFF), epochs >> np.uint64(32))
+        keys = round_keys(np, constants, size, *(half.astype(np.uint32) for half in halves))
+        y = _permute(np, keys, size, offsets.astype(np.uint32))
+        while (outside := np.flatnonzero(y >= size)).size:
+            y[outside] = _permute(np, keys[:, outside], size, y[outside])
+        out[begin:end] = y
+    return out
 
 
 def traced_positions(

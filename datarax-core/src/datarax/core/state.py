@@ -109,6 +109,11 @@ def to_json(tree: Any) -> Any:
     if tree is None or isinstance(tree, bool | int | float):
         return tree
     array = np.asarray(_plain(tree))
+    if array.dtype.kind in "SUOMm":
+        raise TypeError(
+            f"a saved state holds numbers, text, lists, dicts and arrays of numbers, not {tree!r} "
+            f"({array.dtype}); leave it out of the statistics, or keep it as text"
+        )
     shape = ",".join(map(str, array.shape))
     numbers = array.ravel()
     if numbers.dtype.kind not in "biufc":  # bfloat16 and its like print as float32
@@ -118,7 +123,7 @@ def to_json(tree: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """Return the tree that `to_json` wrote; its arrays are jax arrays.
+    """Return the tree that `to_json` wrote; its arrays are jax arrays, or NumPy's of 64 bits.
 
     Raises:
         ValueError: If an array's string is damaged.
@@ -151,15 +156,17 @@ def _at(tree: Any, path: Sequence[Any]) -> Any:
     return tree
 
 
-def _array(text: str) -> jax.Array:
+def _array(text: str) -> Any:
     match = re.fullmatch(r"array:(\w+)\[([\d,]*)\]:(.*)", text)
     if match is None:
         raise ValueError(f"{text[:80]!r} is no array")
     dtype = jnp.dtype(match[1])
     kinds: dict[str, Any] = {"b": _boolean, "c": complex, "i": int, "u": int}
     read = kinds.get(dtype.kind, float)
-    values = np.array([read(word) for word in match[3].split()]).astype(dtype)
-    return jnp.asarray(values.reshape([int(size) for size in match[2].split(",") if size]))
+    values = np.array([read(word) for word in match[3].split()], dtype)
+    values = values.reshape([int(size) for size in match[2].split(",") if size])
+    # Where 64 bits are off, a jax array would hold half of them.
+    return values if jax.dtypes.canonicalize_dtype(dtype) != dtype else jnp.asarray(values)
 
 
 def _boolean(word: str) -> bool:

@@ -46,7 +46,8 @@ def placed_batches(data: Mapping[str, jax.Array], run: Run, compiling: Compiling
         wait(program())
 
     key = (run.batch, run.many, len(place))
-    if not compiling.done(key) and (device := _shared_memory(data)) is not None:
+    here = run.batch * run.many <= run.size and not compiling.done(key)
+    if here and (device := _shared_memory(data)) is not None:
         batches = _gathered_on_host(data, run, device)
         if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(batches)):
             compiling.begin(key, compiled)
@@ -54,19 +55,29 @@ def placed_batches(data: Mapping[str, jax.Array], run: Run, compiling: Compiling
     return program()
 
 
-def _shared_memory(data: Mapping[str, jax.Array]) -> Any:
+def _shared_memory(data: Mapping[str, Any]) -> Any:
     """Return how `data` lies where its memory is the host's own; else None.
 
     Returns:
         A sharding where data is committed to its device, False where it is not, or None.
     """
     found: Any = False
+    if not jax.sharding.get_abstract_mesh().empty:  # what the program returns lies over its devices
+        return None
     for leaf in data.values():
-        if isinstance(leaf, jax.core.Tracer) or leaf.dtype.kind not in "biufc":
+        if not isinstance(leaf, jax.Array) or isinstance(leaf, jax.core.Tracer):
+            return None
+        if (
+            leaf.dtype.kind not in "biufc"
+            or jax.dtypes.canonicalize_dtype(leaf.dtype) != leaf.dtype
+        ):
             return None
         if not isinstance(leaf.sharding, jax.sharding.SingleDeviceSharding):
             return None
-        if next(iter(leaf.devices())).platform != "cpu":
+        (device,) = leaf.devices()
+        if device.platform != "cpu":
+            return None
+        if leaf.sharding.memory_kind not in (None, device.default_memory().kind):
             return None
         found = leaf.sharding if leaf.committed else False
     return found

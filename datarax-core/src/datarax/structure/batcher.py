@@ -153,8 +153,9 @@ class Batcher(StructuralModule):
     def _padded(self, elements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         pad = self.config.pad or {}
         for name in pad:
-            if name not in elements[0]:
-                raise unknown_field(name, tuple(elements[0]), dataset="the elements", option="pad")
+            for element in elements:
+                if name not in element:
+                    raise unknown_field(name, tuple(element), dataset="the elements", option="pad")
         reader = MemoryReader([{name: element[name] for name in pad} for element in elements])
         layout = self._layout(reader.fields)
         columns = to_device(layout.read(reader, np.arange(len(elements), dtype=np.int64)))

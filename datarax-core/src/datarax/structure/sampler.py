@@ -70,6 +70,9 @@ class SamplerConfig(StructuralConfig):
             check_size(getattr(self, name), name)
         if self.num_samples is not None:
             check_size(self.num_samples, "num_samples")
+        for name, value in (("start", self.start), ("stop", self.stop)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
+                raise TypeError(f"{name} is an index, an integer, got {value!r}")
         if self.start < 0 or (self.stop is not None and self.stop < self.start):
             raise ValueError(f"start={self.start}, stop={self.stop} is no range")
 
@@ -93,7 +96,8 @@ class Sampler(StructuralModule):
     """Indices of a dataset of a given size.
 
     A shuffled sampler counts its epochs in its state: call k gives epoch k, the sequence that a
-    source with the same seed delivers in its epoch k.
+    source with the same seed delivers in its epoch k. A stochastic one draws a key for each call:
+    call k gives epoch k of that call's key.
 
     Example:
         >>> Sampler(SamplerConfig(kind="range", start=1, step=3))(10)

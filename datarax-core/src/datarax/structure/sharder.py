@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from datarax.core.batch import check_fits
 from datarax.core.config import StructuralConfig
 from datarax.core.structural import StructuralModule
 from datarax.transfer import check_divides, to_device
@@ -22,7 +23,7 @@ class SharderConfig(StructuralConfig):
         axes: The mesh axes over which the leading dimension is split; none replicates.
 
     Raises:
-        ValueError: If the mesh lacks an axis.
+        ValueError: If the mesh lacks an axis, or one is named twice.
     """
 
     mesh: jax.sharding.Mesh
@@ -37,6 +38,8 @@ class SharderConfig(StructuralConfig):
                 raise ValueError(
                     f"the mesh has the axes {self.mesh.axis_names!r}, and none is {axis!r}"
                 )
+        if len(set(self.axes)) < len(self.axes):
+            raise ValueError(f"axes={self.axes!r} names an axis twice")
 
     @property
     def sharding(self) -> jax.sharding.NamedSharding:
@@ -64,12 +67,15 @@ class Sharder(StructuralModule):
         """Return the batch `input` as sharded arrays, same shapes, same values.
 
         Raises:
-            ValueError: If the leading dimension does not divide over the mesh axes.
+            ValueError: If a leading dimension does not divide over the mesh axes, or there is none.
+            IntegerRangeError: If an integer does not fit the 32 bits of jax arrays.
+            TypeError: If a leaf is no array.
         """
         if args or kwargs:
             raise TypeError(f"Sharder.process takes one batch, got also {args!r} {kwargs!r}")
         sharding = self.config.sharding
-        for rows in {leaf.shape[0] for leaf in jax.tree.leaves(input)}:
+        leaves = jax.tree_util.tree_leaves_with_path(input)
+        for rows in {_rows(jax.tree_util.keystr(path), leaf) for path, leaf in leaves}:
             check_divides(sharding, rows, "a batch")
         return to_device(input, sharding)
 
@@ -78,3 +84,13 @@ class Sharder(StructuralModule):
         make: Any = jax.ShapeDtypeStruct
         sharding = self.config.sharding
         return jax.tree.map(lambda leaf: make(leaf.shape, leaf.dtype, sharding=sharding), spec)
+
+
+def _rows(name: str, leaf: Any) -> int:
+    """Return the rows of a leaf that may be laid out as it is."""
+    if not isinstance(leaf, jax.Array | np.ndarray):
+        raise TypeError(f"a batch has arrays, and its leaf {name} is {leaf!r}; leave it out")
+    if not leaf.ndim:
+        raise ValueError(f"a batch has rows, and its leaf {name} is one value: {leaf!r}")
+    check_fits(name, leaf)
+    return int(leaf.shape[0])
