@@ -148,6 +148,16 @@ def test_a_pad_of_a_field_that_is_not_there_is_refused():
         made.batch_spec({"label": jax.ShapeDtypeStruct((), jnp.int32)})
 
 
+def test_a_call_whose_sequences_are_all_empty_has_the_dtype_of_the_earlier_ones():
+    made = Batcher(BatcherConfig(batch_size=2, pad={"t": 2}))
+    (first,) = made([{"t": [1, 2]}, {"t": [3]}])
+    for other in (made, made.clone(), pickle.loads(pickle.dumps(made))):
+        (empty,) = other([{"t": []}, {"t": []}])
+        assert empty["t"].dtype == first["t"].dtype
+        assert empty["t"].tolist() == [[0, 0], [0, 0]]
+        assert empty["t_length"].tolist() == [0, 0]
+
+
 def test_a_pad_of_a_field_that_a_later_element_lacks_is_refused():
     with pytest.raises(UnknownFieldError, match="'t'.*its fields are 'u'"):
         Batcher(BatcherConfig(batch_size=2, pad={"t": 3}))([{"t": [1]}, {"u": 2}])

@@ -145,6 +145,9 @@ class DataraxModule(nnx.Module):
     def set_statistics(self, stats: dict[str, Any]) -> None:
         """Keep `stats` as the module's statistics.
 
+        They are NNX variables: what is no number or array, such as text, does not pass through
+        `nnx.jit`.
+
         Raises:
             TypeError: If they are not a mapping.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -79,6 +79,7 @@ class Batcher(StructuralModule):
     ) -> None:
         super().__init__(config, rngs=rngs, name=name)
         self._cuts = HostCache()
+        self._dtypes = HostCache()
 
     @property
     def cuts(self) -> Mapping[str, int]:
@@ -88,7 +89,7 @@ class Batcher(StructuralModule):
     def clone(self) -> Self:
         """Return a new instance with the same state as this module, its `cuts` included."""
         clone = super().clone()
-        clone._cuts = HostCache(self._cuts)
+        clone._cuts, clone._dtypes = HostCache(self._cuts), HostCache(self._dtypes)
         return clone
 
     def process(self, input: Sequence[Mapping[str, Any]], *args: Any, **kwargs: Any) -> list[Batch]:
@@ -157,7 +158,12 @@ class Batcher(StructuralModule):
                 if name not in element:
                     raise unknown_field(name, tuple(element), dataset="the elements", option="pad")
         reader = MemoryReader([{name: element[name] for name in pad} for element in elements])
-        layout = self._layout(reader.fields)
+        layout = self._layout(
+            {
+                name: self._typed(name, field, [element[name] for element in elements])
+                for name, field in reader.fields.items()
+            }
+        )
         columns = to_device(layout.read(reader, np.arange(len(elements), dtype=np.int64)))
         for name, count in layout.cuts.items():
             self._cuts[name] = self._cuts.get(name, 0) + count
@@ -168,6 +174,19 @@ class Batcher(StructuralModule):
             }
             for row, element in enumerate(elements)
         ]
+
+    def _typed(self, name: str, field: Field, values: Sequence[Any]) -> Field:
+        """Return a field with the dtype that earlier calls had, where all its sequences are empty.
+
+        What no sequence holds has no type of its own.
+        """
+        field = _ragged(field)
+        if field.ragged != "sequence":
+            return field
+        if not any(len(value) for value in values if value is not None):
+            return replace(field, dtype=self._dtypes.get(name, field.dtype))
+        self._dtypes[name] = field.dtype
+        return field
 
     def _layout(self, fields: Mapping[str, Field]) -> Layout:
         return Layout.of(
