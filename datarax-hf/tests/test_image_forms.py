@@ -270,3 +270,40 @@ def test_images_are_decoded_while_another_thread_imports_pillow(cache, make, off
     monkeypatch.setitem(sys.modules, "PIL.Image", types.ModuleType("PIL.Image"))
     found = read.read(np.arange(4), ["image"])["image"]
     np.testing.assert_array_equal(found, pixels)
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy", "streaming"])
+@pytest.mark.parametrize("declared", ["1", "P"])
+@pytest.mark.parametrize("size", [(8, 8), (70, 64)])
+def test_a_declared_mode_that_no_array_holds_is_converted_to_and_shown(
+    tmp_path, make, mode, declared, size
+):
+    """As `datasets` converts it: grey becomes black and white, colours those of a palette."""
+    random = np.random.default_rng(0)
+    shape = (*size, 3) if declared == "P" else size
+    pixels = random.integers(0, 256, (40, *shape), np.uint8)
+    feature = {"mode": declared, "decode": True, "_type": "Image"}
+    table = make.parquet(
+        {"image": [make.png(image) for image in pixels]},
+        {"image": feature},
+        types={"image": make.IMAGE},
+    )
+    (tmp_path / "train.parquet").write_bytes(table)
+    shown = "L" if declared == "1" else "RGB"
+    expected = [np.asarray(Image.fromarray(x).convert(declared).convert(shown)) for x in pixels]
+    with datarax.load(f"hf:{tmp_path}", mode=mode) as source:
+        found = [element["image"] for element in source]
+    np.testing.assert_array_equal(np.stack(found), np.stack(expected))
+
+
+def test_an_image_folder_that_is_here_in_part_names_each_image_that_is_missing(cache, make):
+    """Without a listing only what is on the disk is known, and no file is damaged."""
+    named = "".join(f'{{"file_name": "{name}.png"}}\n' for name in "abcdef")
+    picture = make.png(np.zeros((2, 2), np.uint8))
+    files = {"train/metadata.jsonl": named.encode(), "train/a.png": picture["bytes"]}
+    make.snapshot(cache, "a/b", files)
+    with pytest.raises(datarax.errors.CacheMissError, match="part of the dataset") as caught:
+        datarax.load("hf:a/b", local_files_only=True)
+    for name in "bcdef":
+        assert f"train/{name}.png" in str(caught.value)
+    assert "hf download a/b --repo-type dataset" in str(caught.value)

@@ -13,7 +13,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,13 +90,18 @@ class ImageDecoder:
         mode: The mode to convert to; None keeps each image's own, palettes becoming RGB or RGBA,
             and black and white L.
         size: The (height, width) to resize to; None keeps each image's own.
+        through: A mode that no array holds, black and white or a palette, to which an image is
+            converted before that in which it shows; set where `mode` is such a one.
     """
 
     mode: str | None = None
     size: tuple[int, int] | None = None
+    through: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if self.mode is not None and self.mode not in _CHANNELS:
+            if self.mode in ("1", "P"):
+                object.__setattr__(self, "through", self.mode)
             object.__setattr__(self, "mode", _shown(self.mode, transparent=False))
 
     def form(self, encoded: bytes, where: Where) -> ImageForm:
@@ -269,8 +274,10 @@ class ImageDecoder:
 
         grey = headers.mode[row] == 0
         shape = (int(headers.height[row]), int(headers.width[row]), *(() if grey else (3,)))
-        as_it_is = (self.mode is None or self.mode == MODES[headers.mode[row]]) and (
-            self.size is None or self.size == shape[:2]
+        as_it_is = (
+            self.through is None
+            and (self.mode is None or self.mode == MODES[headers.mode[row]])
+            and (self.size is None or self.size == shape[:2])
         )
         fits = as_it_is and out is not None and out.shape == shape and out.dtype == np.uint8
         pixels = out if fits and out is not None else np.empty(shape, np.uint8)
@@ -289,6 +296,8 @@ class ImageDecoder:
         from PIL import Image
 
         mode = self.mode or _plain_mode(upright)
+        if self.through is not None and upright.mode != self.through:
+            upright = upright.convert(self.through)
         if upright.mode == "P" and mode != "RGBA" and "transparency" in upright.info:
             upright = upright.convert("RGBA")  # without this detour Pillow warns
         if upright.mode != mode:
@@ -304,6 +313,8 @@ class ImageDecoder:
         shape = out.shape[1:]
         done = np.zeros(len(encoded), np.bool_)
         if out.dtype != np.uint8 or out[:1].nbytes > png.LARGEST or len(encoded) < png.FEWEST:
+            return done
+        if self.through is not None:
             return done
         mode = self.mode or {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[(*shape, 1)[2]]
         fit = headers.kind == PLAIN_PNG

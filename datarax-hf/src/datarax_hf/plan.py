@@ -31,7 +31,7 @@ from datarax_hf.layout import (
     lacking_shards,
     leads_out,
 )
-from datarax_hf.remedy import Origin, how_to_fetch
+from datarax_hf.remedy import Origin, PartialOrigin, how_to_fetch
 
 ALL = "all"
 """The split expression that means every split, unless one bears that name."""
@@ -66,7 +66,8 @@ class Contents:
     def origin(self) -> Origin:
         """Where the files come from, for what is said of them."""
         snapshot = self.snapshot
-        return Origin(snapshot.dataset, snapshot.commit or None, snapshot.folder)
+        origin = Origin if snapshot.complete else PartialOrigin
+        return origin(snapshot.dataset, snapshot.commit or None, snapshot.folder)
 
     @property
     def readable(self) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datarax.errors import CacheMissError, CorruptDataError
+from datarax.errors import CacheMissError, CorruptDataError, DataraxError, listing
 from datarax_hf.cache import MAIN, Snapshot, StrPath
 from datarax_hf.config import HFSourceConfig
 
@@ -40,12 +40,33 @@ class Origin:
             f"{_fetch_again(self.dataset, self.commit, name)}"
         )
 
+    def lacks(self, name: str, images: Mapping[str, str]) -> DataraxError:
+        """Return the error for images that are not there: as a file names them, and their paths."""
+        return self.damaged(
+            name,
+            f"names {len(images)} images that are not among the files of the split, such as "
+            f"{listing(list(images)[:3])}",
+        )
+
     def unlike(self, name: str, what: str) -> CorruptDataError:
         """Return the error for a file that is not what the features of the card say."""
         return CorruptDataError(
             f"hf:{self.dataset}: the file {name!r} does not hold what the card's features say: "
             f"{what}; the card's type does not fit: correct it, or leave the features out, in the "
             "README.md of a copy of the dataset"
+        )
+
+
+class PartialOrigin(Origin):
+    """Where the files on this machine come from, which may be a part of a dataset's."""
+
+    def lacks(self, name: str, images: Mapping[str, str]) -> DataraxError:
+        lines = "\n".join(f"  {self.folder / path}" for path in images.values())
+        command = fetch_command(self.dataset, self.commit or MAIN)
+        return CacheMissError(
+            f"hf:{self.dataset}: the file {name!r} names {len(images)} images that are not on this "
+            f"machine, which has a part of the dataset. Missing:\n{lines}\n"
+            f"With a network, fetch the rest: {command}"
         )
 
 

@@ -186,17 +186,13 @@ class DescribedShard(Shard):
             for column in columns:
                 values = self._inner.table(group, [column]).column(0).combine_chunks()
                 named = names_in(column, values)
-                lacking = [
-                    name
+                lacking = {
+                    str(name): path
                     for name, path in zip(named, self._within(named), strict=True)
                     if path is not None and path not in images
-                ]
+                }
                 if lacking:
-                    raise self.origin.damaged(
-                        self.name,
-                        f"names {len(lacking)} images that are not among the files of the split, "
-                        f"such as {listing(lacking[:3])}",
-                    )
+                    raise self.origin.lacks(self.name, lacking)
 
 
 def _images(names: Sequence[str | None], origin: Origin) -> pa.Array:
