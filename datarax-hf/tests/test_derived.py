@@ -14,7 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from datarax_hf.config import HFSourceConfig
-from datarax_hf.derived import Derived, NotKeptError, derived_folders, prune, source_key
+from datarax_hf.derived import (
+    Derived,
+    NotKeptError,
+    contents_key,
+    derived_folders,
+    prune,
+    source_key,
+)
 
 HOUR = 3600.0
 
@@ -255,7 +262,10 @@ def test_a_blob_is_known_by_its_hash_and_other_files_by_their_path_and_time(tmp_
     blob.write_bytes(b"12345")
     link = tmp_path / "train.parquet"
     link.symlink_to(blob)
-    assert source_key(link) == source_key(blob) == f"{'ab' * 32}-5"
+    assert contents_key(link) == contents_key(blob) == f"{'ab' * 32}-5"
+    assert (
+        source_key(link) == source_key(blob) == f"{contents_key(blob)}-{int(blob.stat().st_mtime)}"
+    )
     plain = tmp_path / "plain.parquet"
     plain.write_bytes(b"12345")
     first = source_key(plain)

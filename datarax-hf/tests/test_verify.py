@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 
 from datarax.errors import CacheMissError, CorruptDataError, NotSupportedError
 from datarax.registry.loading import verify
+from datarax_hf import flat
+from datarax_hf.reader import lay_out
 
 NAME = "data/train-00000-of-00001.parquet"
 TEST = "data/test-00000-of-00001.parquet"
@@ -85,6 +88,30 @@ def test_the_remedy_mends(numbers, open_reader, damage, cache, hub):
         endpoint=hub.endpoint,
     )
     assert len(open_reader("a/b", verify=True)) == 500
+
+
+def test_what_was_laid_out_of_a_damaged_file_is_not_found_for_the_good_one(
+    hub, make, open_reader, cache, monkeypatch
+):
+    """The size and the name are the same; the second in which it was written is not."""
+    monkeypatch.setattr(flat, "SMALL_BYTES", 0)
+    values = np.arange(500, dtype=np.int32)
+    good = make.parquet({"x": values}, compression="none", use_dictionary=False)
+    hub.publish("a/b", {NAME: good})
+    open_reader("a/b")
+    (path,) = cache.glob(f"*/snapshots/*/{NAME}")
+    blob, at = path.resolve(), good.index(values.tobytes())
+
+    def total():
+        read = open_reader("a/b")
+        lay_out(read, ("x",))
+        return int(read.read(np.arange(500)[::-1], ["x"])["x"].sum())
+
+    blob.write_bytes(good[:at] + b"\1" + good[at + 1 :])
+    os.utime(blob, (1e9, 1e9))
+    assert total() == values.sum() + 1
+    blob.write_bytes(good)
+    assert total() == values.sum()
 
 
 def test_small_files_are_compared_by_their_git_hash(hub, open_reader, cache):

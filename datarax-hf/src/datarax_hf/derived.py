@@ -285,16 +285,32 @@ def prune(
 
 
 def source_key(path: Path) -> str:
+    """Return a name for what derived files are made of: `contents_key`, and when it was written.
+
+    Of a blob the hash is what it should be. What was made of one that was damaged is not to be
+    found for the good one that took its place, in another second.
+    """
+    blob = _blob(path)
+    key = contents_key(path)
+    return key if blob is None else f"{key}-{int(path.stat().st_mtime)}"
+
+
+def contents_key(path: Path) -> str:
     """Return a name for the contents of a file: its blob's hash in the hub cache, and its bytes.
 
     Of any other file it is a hash of its path, bytes and time of change.
     """
     state = path.stat()
-    blob = path.readlink().name if path.is_symlink() else path.name
-    if _BLOB.fullmatch(blob):
+    blob = _blob(path)
+    if blob is not None:
         return f"{blob}-{state.st_size}"
     told = json.dumps([str(path.resolve()), state.st_size, state.st_mtime_ns])
     return hashlib.sha256(told.encode()).hexdigest()[:40]
+
+
+def _blob(path: Path) -> str | None:
+    name = path.readlink().name if path.is_symlink() else path.name
+    return name if _BLOB.fullmatch(name) else None
 
 
 def _write(final: Path, build: Callable[[Path], None], *, flush: bool) -> None:

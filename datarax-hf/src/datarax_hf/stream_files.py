@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarax.errors import CorruptDataError
-from datarax_hf.derived import source_key
+from datarax_hf.derived import contents_key
 from datarax_hf.remedy import Origin
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class StreamFiles:
     def key(self, name: str) -> str:
         """Return what names the contents of a file: other contents have another name."""
         if self._remote is None or self._is_here(name):
-            return source_key(self.origin.folder / name)
+            return contents_key(self.origin.folder / name)
         return self._remote.url(name)
 
     def damaged(self, name: str, what: str) -> CorruptDataError:
