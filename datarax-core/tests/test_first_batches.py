@@ -30,6 +30,14 @@ def compiling():
     return [thread for thread in threading.enumerate() if thread.name == "datarax-compile"]
 
 
+def ran(code):
+    """Run code in a process of its own; return how it ended, and what it said."""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    return run.returncode, run.stdout, run.stderr
+
+
 def same(one, other):
     return (
         all(
@@ -140,10 +148,7 @@ def test_a_process_ends_quietly_while_its_program_is_compiled():
         "source = datarax.load('memory:', data={'x': np.arange(9)}, mode='eager', shuffle=True)\n"
         "print(next(source.batches(3))['x'].shape)\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "(3,)\n", "")
+    assert ran(code) == (0, "(3,)\n", "")
 
 
 @pytest.mark.long
@@ -157,10 +162,7 @@ def test_a_process_waits_for_the_compiler_before_it_ends():
         "source = datarax.load('memory:', data={'x': np.arange(9)}, mode='eager')\n"
         "next(source.batches(3))\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "compiled\n", "")
+    assert ran(code) == (0, "compiled\n", "")
 
 
 def test_where_no_thread_can_be_started_the_program_is_compiled_when_it_is_needed(monkeypatch):
@@ -185,10 +187,7 @@ def test_after_the_main_thread_has_ended_batches_are_there():
         "    print(source.get_batch_at(0, 3)['x'], source.get_batch_at(3, 3)['x'])\n"
         "threading.Thread(target=late).start()\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "[0 1 2] [3 4 5]\n", "")
+    assert ran(code) == (0, "[0 1 2] [3 4 5]\n", "")
 
 
 def test_64_bit_data_is_read_as_it_is_where_64_bit_is_off():
