@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from datarax_hf.arrow_numbers import numbers_of
+from datarax_hf.arrow_numbers import numbers_of, places_of
 
 TYPES = [
     *(pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32()),
@@ -30,10 +30,11 @@ def test_they_are_what_to_numpy_gives(kind, part):
 
 CHECK = """
 import sys
-import pyarrow as pa, pyarrow.compute as pc
-from datarax_hf.arrow_numbers import numbers_of
+import numpy as np, pyarrow as pa, pyarrow.compute as pc
+from datarax_hf.arrow_numbers import numbers_of, places_of
 for kind in (pa.int32(), pa.float64(), pa.bool_()):
     numbers_of(pc.cast(pc.random(9), kind, safe=False))
+places_of(np.arange(9)[::2])
 print("pandas" in sys.modules)
 """
 
@@ -43,3 +44,11 @@ def test_they_import_no_pandas():
         [sys.executable, "-c", CHECK], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_places_are_the_same_rows():
+    """Of any strides, and none."""
+    rows = np.arange(20)
+    for some in (rows, rows[::3], rows[::-1], rows[:0]):
+        assert places_of(some).to_pylist() == some.tolist()
+        assert places_of(some).type == pa.int64()

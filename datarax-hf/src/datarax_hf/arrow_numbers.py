@@ -1,4 +1,4 @@
-"""Numbers of Arrow arrays as NumPy arrays, where none of them is null."""
+"""Numbers of Arrow arrays as NumPy arrays and back, where none of them is null."""
 
 from __future__ import annotations
 
@@ -33,3 +33,9 @@ def numbers_of(values: pa.Array) -> NDArray[Any]:
         bits = np.unpackbits(packed, bitorder="little", count=begin % 8 + count)
         return bits[begin % 8 :].view(np.bool_)
     return np.frombuffer(data, dtype, count, begin * dtype.itemsize)
+
+
+def places_of(rows: NDArray[np.int64]) -> pa.Array:
+    """Return rows as Arrow has them, without a copy; `pa.array` would import pandas too."""
+    data = pa.py_buffer(np.ascontiguousarray(rows, np.int64))
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, data])

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError, UnknownFieldError, listing, nearest
 from datarax.sources import Field
-from datarax_hf.arrow_numbers import numbers_of
+from datarax_hf.arrow_numbers import numbers_of, places_of
 from datarax_hf.features import Kind, is_list, plain_type
 from datarax_hf.headers import Encoded
 from datarax_hf.images import ImageDecoder, Place
@@ -420,7 +420,7 @@ def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows
     if not len(rows):
         return
     run = rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all()
-    taken = loaded.slice(rows[0], len(rows)) if run else loaded.take(pa.array(rows))
+    taken = loaded.slice(rows[0], len(rows)) if run else loaded.take(places_of(rows))
     begin = 0
     for chunk in taken.chunks:
         yield chunk, rows[begin : begin + len(chunk)]

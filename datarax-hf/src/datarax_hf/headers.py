@@ -38,14 +38,16 @@ _PASSED_OVER[[*_FRAMES, *_TABLES, _SCAN, *range(_APP0, _APP0 + 16), _COMMENT]] =
 
 @dataclass(frozen=True)
 class Encoded:
-    """The bytes of an Arrow array of binary values, none of them null, without a copy.
+    """The bytes of binary values, none of them null, without a copy.
 
     Attributes:
-        data: All bytes, one after another.
-        ends: Where each value begins and, with the next one, ends; one more than there are values.
+        data: All bytes, whatever lies between those of two values.
+        begins: Where each value begins.
+        ends: Where each value ends.
     """
 
     data: NDArray[np.uint8]
+    begins: Ints
     ends: Ints
 
     @classmethod
@@ -54,17 +56,17 @@ class Encoded:
         wide = pa.types.is_large_binary(values.type) or pa.types.is_large_string(values.type)
         _, ends, data = values.buffers()
         if not len(values):
-            return cls(np.zeros(1, np.uint8), np.zeros(1, np.int64))
+            return cls(np.zeros(1, np.uint8), *np.zeros((2, 0), np.int64))
         offsets = np.frombuffer(ends, np.int64 if wide else np.int32)
         kept = offsets[values.offset : values.offset + len(values) + 1].astype(np.int64)
         flat = np.frombuffer(data, np.uint8) if data is not None and data.size else None
-        return cls(np.zeros(1, np.uint8) if flat is None else flat, kept)
+        return cls(np.zeros(1, np.uint8) if flat is None else flat, kept[:-1], kept[1:])
 
     def __len__(self) -> int:
-        return len(self.ends) - 1
+        return len(self.ends)
 
     def __getitem__(self, row: int) -> memoryview:
-        return self.data.data[self.ends[row] : self.ends[row + 1]]
+        return self.data.data[self.begins[row] : self.ends[row]]
 
     def byte(self, at: Ints) -> Ints:
         """Return the bytes at places, which may lie beyond the end."""
@@ -105,7 +107,7 @@ def read_headers(encoded: Encoded, *, most_pixels: int) -> Headers:
     kind = np.zeros(count, np.uint8)
     mode, height, width, begin, size = np.zeros((5, count), np.int64)
     found = Headers(kind, mode, height, width, begin, size)
-    begins, ends = encoded.ends[:-1], encoded.ends[1:]
+    begins, ends = encoded.begins, encoded.ends
     first = encoded.word(begins)
     is_png = (first == _PNG_START[0]) & (ends - begins >= 57)
     is_jpeg = (first >> 8 == 0xFFD8FF) & (ends - begins >= 12)
@@ -122,7 +124,7 @@ def read_headers(encoded: Encoded, *, most_pixels: int) -> Headers:
 
 
 def _read_png(encoded: Encoded, rows: Ints, found: Headers) -> None:
-    begin, end = encoded.ends[rows], encoded.ends[rows + 1]
+    begin, end = encoded.begins[rows], encoded.ends[rows]
     good = np.ones(len(rows), np.bool_)
     for place, word in enumerate(_PNG_START):
         good &= encoded.word(begin + 4 * place) == word
@@ -182,7 +184,7 @@ def _is_one_of(words: Ints, few: list[int]) -> Flags:
 
 
 def _read_jpeg(encoded: Encoded, rows: Ints, found: Headers) -> None:
-    begin, end = encoded.ends[rows], encoded.ends[rows + 1]
+    begin, end = encoded.begins[rows], encoded.ends[rows]
     good = np.ones(len(rows), np.bool_)
     at = begin + 2
     numbers = np.zeros((3, len(rows)), np.int64)  # mode, height, width

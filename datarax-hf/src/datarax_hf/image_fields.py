@@ -6,14 +6,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
 from datarax.sources import Field
 from datarax_hf.columns import ImageColumn
 from datarax_hf.derived import Derived
+from datarax_hf.headers import Encoded
 from datarax_hf.image_forms import Forms, KeptForms
-from datarax_hf.images import ImageForm, is_image
+from datarax_hf.images import ImageForm, Place, is_image
+from datarax_hf.in_place import InPlaceColumn
 from datarax_hf.ragged import Look
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
@@ -41,6 +45,7 @@ class EncodedImages:
         recent: What holds those that were read, for who reads them next.
         column: The column.
         derived: What keeps what was found.
+        in_place: Returns the images where they lie, if they lie as they are.
     """
 
     shards: Shards
@@ -48,6 +53,7 @@ class EncodedImages:
     recent: RecentColumns
     column: ImageColumn
     derived: Derived
+    in_place: Callable[[], InPlaceColumn | None]
 
     def are_images(self) -> bool:
         """Return whether the first value that is not null is an image."""
@@ -99,6 +105,9 @@ class EncodedImages:
             unknown += [groups] if forms is None else []
         if found.settled or not unknown:
             return found
+        in_place = self.in_place()
+        if in_place is not None:
+            return self._seen_in_place(in_place, found, unknown, kept)
         looking = _Looking(self.column, self.shards, found)
         if lay_out is not None:
             self._lay_out(lay_out, looking)
@@ -108,6 +117,28 @@ class EncodedImages:
             if forms is not None:
                 kept.put(groups, forms)
         return looking.found()
+
+    def _seen_in_place(
+        self, images: InPlaceColumn, found: Forms, files: Sequence[range], kept: KeptForms
+    ) -> Forms:
+        """Look at images where they lie, file by file, until the rest changes nothing."""
+        for groups in files:
+            forms = Forms()
+            for first, encoded in images.encoded(groups):
+                forms = forms.joined(_forms(self.column, encoded, partial(self._place, first)))
+                if forms.settled:
+                    break
+            kept.put(groups, forms)
+            found = found.joined(forms)
+            if found.settled:
+                break
+        return found
+
+    def _place(self, first: int, row: int) -> str:
+        """Return words for where an image lies, images being counted from that of an index."""
+        index = first + row
+        group = int(self.shards.groups(np.array([index]))[0])
+        return self.shards.place(group)(index - self.shards.begin(group))
 
     def _lay_out(self, lay_out: LayOut, looking: _Looking) -> None:
         """Lay the images out, unless the first one is null or they turn out to make no array."""
@@ -195,11 +226,7 @@ class _Looking:
         """Return the forms of images of a row group, without taking note of them."""
         if images.null_count:
             return Forms(null=True)
-        place = self._shards.place(group, first)
-        found = self._column.decoder.agree(
-            images, None, lambda row: f"{place(row)}, column {self._column.name!r}"
-        )
-        return Forms(tuple(form for form in found if form is not None))
+        return _forms(self._column, images, self._shards.place(group, first))
 
     def found(self) -> Forms:
         """Return what was found, in the order of the images and not in that of the threads."""
@@ -218,6 +245,12 @@ class _Looking:
         for group in groups:
             forms = forms.joined(self._groups.get(group, Forms()))
         return forms if forms.settled or all(map(self.done, groups)) else None
+
+
+def _forms(column: ImageColumn, images: pa.Array | Encoded, place: Place) -> Forms:
+    """Return the forms of images, none of them null."""
+    found = column.decoder.agree(images, None, lambda row: f"{place(row)}, column {column.name!r}")
+    return Forms(tuple(form for form in found if form is not None))
 
 
 def _difference(form: ImageForm, other: ImageForm) -> str:

@@ -115,7 +115,7 @@ class ImageDecoder:
         return form
 
     def agree(
-        self, images: pa.Array, form: ImageForm | None, place: Place
+        self, images: pa.Array | Encoded, form: ImageForm | None, place: Place
     ) -> tuple[ImageForm | None, ImageForm | None]:
         """Compare the forms that decoding images would give with `form`, or with the first one's.
 
@@ -132,7 +132,7 @@ class ImageDecoder:
         """
         if not len(images):
             return form, None
-        encoded = Encoded.of(images)
+        encoded = images if isinstance(images, Encoded) else Encoded.of(images)
         headers = read_headers(encoded, most_pixels=_most_pixels())
         first = int(np.argmin(headers.kind == UNKNOWN))  # the first known one, if one is
         differs = headers.kind == UNKNOWN
@@ -354,7 +354,7 @@ def is_image(encoded: bytes) -> bool:
 
 def _each(work: Callable[[int], None], rows: Ints, encoded: Encoded, threads: Threads) -> None:
     """Call `work` for each row, on all cores where the images are large enough for that."""
-    sizes = encoded.ends[rows + 1] - encoded.ends[rows]
+    sizes = encoded.ends[rows] - encoded.begins[rows]
     if len(rows) < 2 or sizes.mean() < THREADED_BYTES:
         for row in rows.tolist():
             work(row)

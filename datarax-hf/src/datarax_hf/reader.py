@@ -39,6 +39,7 @@ from datarax_hf.features import Features, Kind, describe
 from datarax_hf.flat import FlatColumn, Part, is_run, parts_of, row_bytes, small_columns
 from datarax_hf.image_fields import EncodedImages
 from datarax_hf.images import ImageDecoder, ImageForm
+from datarax_hf.in_place import InPlaceColumn, in_place
 from datarax_hf.placing import RowGroups, place, place_run
 from datarax_hf.plan import Plan
 from datarax_hf.ragged import Look, RaggedColumn, bytes_of
@@ -181,6 +182,7 @@ class HFReader(ColumnarReader):
         self._recent = RecentColumns(HELD_BYTES)
         self._flat: dict[str, FlatColumn] = {}
         self._ragged: dict[str, RaggedColumn] = {}
+        self._lying: dict[str, InPlaceColumn | None] = {}
         self._asked: set[str] = set()
         self._refused: set[str] = set()
         self._touched = 0
@@ -298,14 +300,14 @@ class HFReader(ColumnarReader):
         self._slices.clear()
         self._threads.close()
         laid_out = self._laid_out()
-        self._flat, self._ragged = {}, {}
+        self._flat, self._ragged, self._lying = {}, {}, {}
         for held in laid_out:
             held.close()
         for column in self._columns.values():
             column.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_flat": {}, "_ragged": {}, "_refused": set()}
+        state = {**self.__dict__, "_flat": {}, "_ragged": {}, "_lying": {}, "_refused": set()}
         del state["_recent"], state["_slices"], state["_laying"]
         return state
 
@@ -410,7 +412,11 @@ class HFReader(ColumnarReader):
         self._flat.update(flat.on_disk(self._shards, large, parts, self._derived))
 
     def _lay_out_ragged(self, names: Sequence[str], parts: Sequence[Part]) -> None:
-        columns = [self._columns[name] for name in names]
+        for name in names:
+            in_place = self._in_place(self._columns[name])
+            if in_place is not None:
+                self._ragged[name] = in_place
+        columns = [self._columns[name] for name in names if name not in self._ragged]
         self._ragged.update(ragged.in_memory(self._shards, columns, parts, self._memory_left()))
         large = [column for column in columns if column.name not in self._ragged]
         self._ragged.update(ragged.on_disk(self._shards, large, parts, self._derived))
@@ -422,7 +428,9 @@ class HFReader(ColumnarReader):
         return flat.SMALL_BYTES - sum(held.held_bytes for held in self._laid_out())
 
     def _laid_out(self) -> list[FlatColumn | RaggedColumn]:
-        return [*self._flat.values(), *self._ragged.values()]
+        lying = [column for column in self._lying.values() if column is not None]
+        laid_out = [column for column in self._ragged.values() if column not in lying]
+        return [*self._flat.values(), *laid_out, *lying]
 
     def _can_be_laid_out(self, name: str) -> bool:
         if name in self._flat or name in self._ragged or name in self._refused:
@@ -442,7 +450,14 @@ class HFReader(ColumnarReader):
         column = column_of(name, kind, nulls=nulls, decoder=decoder, fill=fill)
         if not isinstance(column, ImageColumn):
             return column
-        images = EncodedImages(self._shards, self._slices, self._recent, column, self._derived)
+        images = EncodedImages(
+            self._shards,
+            self._slices,
+            self._recent,
+            column,
+            self._derived,
+            partial(self._in_place, column),
+        )
         if kind.undeclared and not images.are_images():
             return ObjectColumn(name, Field.host_only("a struct has no fixed array form"))
         if not needed:
@@ -450,6 +465,15 @@ class HFReader(ColumnarReader):
             return replace(column, field=unread)
         lay_out = partial(self._lay_out_images, column) if self._in_any_order else None
         return replace(column, field=images.field(self._threads, lay_out))
+
+    def _in_place(self, column: Column) -> InPlaceColumn | None:
+        """Return encoded images where they lie in the files, if they lie there as they are."""
+        if not isinstance(column, ImageColumn) or self._shards.lies_ready():
+            return None
+        if column.name not in self._lying:
+            left = self._memory_left()
+            self._lying[column.name] = in_place(self._shards, column, self._derived, left)
+        return self._lying[column.name]
 
     def _lay_out_images(self, column: ImageColumn, form: ImageForm, look: Look) -> None:
         """Lay out images that will lie encoded on the disk, while they are looked at."""

@@ -217,6 +217,19 @@ class Shards:
         """Return whether rows are read in any order as they lie, so that no layout is better."""
         return all(shard.ready for shard in self._shards)
 
+    def lies_plain(self, column: str) -> bool:
+        """Return whether the bytes of a column's values lie in the files as they are."""
+        return all(shard.lies_plain(column) for shard in self._shards)
+
+    def places(self, group: int, column: str, data: memoryview) -> NDArray[np.int64]:
+        """Return where the values of a group begin and end in its file; see `Shard.places`."""
+        number, within = self._groups[group]
+        return self._shards[number].places(within, column, data)
+
+    def file_of(self, group: int) -> str:
+        """Return the file of a group, relative to the origin's folder."""
+        return self._shards[self._groups[group][0]].name
+
     def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
         """Return about how many bytes a column of consecutive groups of one file takes."""
         number, first = self._groups[groups[0]]

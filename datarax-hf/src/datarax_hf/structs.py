@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from datarax.errors import NotSupportedError
 from datarax_hf.features import Features, is_bytes_and_path, modern, type_of
@@ -136,6 +138,12 @@ class FlatShard(Shard):
             self.schema.field(name).type,
         )
         return int(column_at(pa.table({name: images}), (name, part)).null_count)
+
+    def lies_plain(self, column: str) -> bool:
+        return self._whole.lies_plain(column)
+
+    def places(self, group: int, column: str, data: memoryview) -> NDArray[np.int64]:
+        return self._whole.places(group, column, data)
 
     def records(self) -> Mapping[str, int]:
         return self._whole.records()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from datarax_hf.features import MalformedFeaturesError, read_features
+from datarax_hf.formats.pages import Chunk, NotPlainError, places, plain_chunks
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
 from datarax_hf.threads import in_pool
@@ -40,6 +43,7 @@ class ParquetShard(Shard):
         )
         self._nulls = self._count_nulls()
         self._sizes = self._sum_sizes()
+        self._chunks: dict[str, list[Chunk] | None] = {}
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
         # Arrow's threads only where ours are not at work: both at once are in each other's way.
@@ -74,8 +78,24 @@ class ParquetShard(Shard):
         rows = sum(self.rows[group] for group in groups)
         return self._sizes.get(column, 0) * rows // max(1, sum(self.rows))
 
+    def lies_plain(self, column: str) -> bool:
+        return self._plain(column) is not None
+
+    def places(self, group: int, column: str, data: memoryview) -> NDArray[np.int64]:
+        chunks = self._plain(column)
+        if chunks is None:
+            raise NotPlainError
+        return places(data, chunks[group])
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_footer": None}
+        return {**self.__dict__, "_footer": None, "_chunks": {}}
+
+    def _plain(self, column: str) -> list[Chunk] | None:
+        """Return where the pages of a column lie, whose values are as they are."""
+        if column not in self._chunks:
+            footer = self._footer or _footer(self.name, self.origin)  # none came to this process
+            self._chunks[column] = plain_chunks(footer, column)
+        return self._chunks[column]
 
     def _count_nulls(self) -> dict[str, int | None]:
         """Return the nulls of each leaf column in all row groups; None where one does not say."""

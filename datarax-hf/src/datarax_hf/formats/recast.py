@@ -6,7 +6,9 @@ import abc
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from datarax_hf.features import plain_type
 from datarax_hf.formats.shard import Shard
@@ -63,6 +65,17 @@ class RecastShard(Shard):
 
     def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
         return self._whole.files(group, self._held(columns))
+
+    def lies_plain(self, column: str) -> bool:
+        schema = self._whole.schema
+        return (
+            column in schema.names
+            and schema.field(column).type == self.schema.field(column).type
+            and self._whole.lies_plain(column)
+        )
+
+    def places(self, group: int, column: str, data: memoryview) -> NDArray[np.int64]:
+        return self._whole.places(group, column, data)
 
     def records(self) -> Mapping[str, int]:
         return self._whole.records()

@@ -10,10 +10,13 @@ import abc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from datarax_hf.derived import source_key
 from datarax_hf.features import Features
+from datarax_hf.formats.pages import NotPlainError
 from datarax_hf.remedy import Origin
 
 POINTER = b"version https://git-lfs"
@@ -75,6 +78,31 @@ class Shard(abc.ABC):
     def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:  # noqa: ARG002  # of some
         """Return the files beside this one from which columns of a group are read."""
         return ()
+
+    def lies_plain(self, column: str) -> bool:  # noqa: ARG002  # of most formats none does
+        """Return whether the bytes of a column's values lie in the file as they are."""
+        return False
+
+    def places(
+        self,
+        group: int,  # noqa: ARG002  # as above
+        column: str,  # noqa: ARG002
+        data: memoryview,  # noqa: ARG002
+    ) -> NDArray[np.int64]:
+        """Return where the values of a column that lies plain begin and end in the file.
+
+        Args:
+            group: The group.
+            column: The column; of a struct it is the part "bytes".
+            data: The file.
+
+        Returns:
+            An array of shape (rows, 2).
+
+        Raises:
+            NotPlainError: If they lie otherwise than the file says.
+        """
+        raise NotPlainError
 
     def records(self) -> Mapping[str, int]:
         """Return the number of records by file."""
