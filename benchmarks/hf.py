@@ -5,8 +5,10 @@
 Every case runs in a process of its own. The data are parquet files as the Hub has them, in row
 groups of 1,000 (JPEG: 100): A, 60,000 PNG images of 28 x 28 and a label; B, 200,000 rows of
 int32[512] and an id; C, 2,000 JPEG images of 256 x 256 and a label; D, 100,000 short strings. E and
-F are text: 500,000 rows of five numbers as CSV, 250,000 objects of three values as JSON lines.
-Epochs deliver batches of 128 as jax arrays; A, B and C are shuffled. The first epoch counts what
+F are text: 500,000 rows of five numbers as CSV, 250,000 objects of three values as JSON lines. G is
+20,000 images as in C. The images of C lie in their file as `datasets` 5.2 writes them, not
+compressed; those of G as older ones did, compressed by snappy, so that they are laid out first.
+Epochs deliver batches of 128 as jax arrays; A, B, C and G are shuffled. The first epoch counts what
 reading needs once; the others are medians of three, or of those that a minute had room for. Nothing
 is downloaded. Peers that are not installed are named as such.
 """
@@ -33,8 +35,23 @@ from pathlib import Path
 BATCH = 128
 REPEATS = 3
 ENOUGH_SECONDS = 60
-ROWS = {"A": 60_000, "B": 200_000, "C": 2_000, "D": 100_000, "E": 500_000, "F": 250_000}
-IMAGE = {"A": "image", "C": "image"}
+ROWS = {
+    "A": 60_000,
+    "B": 200_000,
+    "C": 2_000,
+    "D": 100_000,
+    "E": 500_000,
+    "F": 250_000,
+    "G": 20_000,
+}
+AT_ONCE = {"C": 2_000, "G": 2_000}  # what a decoder alone holds of epochs, which hold a batch
+AS_THEY_ARE = {
+    "compression": {"image.bytes": "none", "image.path": "none", "label": "snappy"},
+    "use_dictionary": ["label"],
+    "column_encoding": {"image.bytes": "PLAIN", "image.path": "PLAIN"},
+    "write_page_index": True,
+    "use_content_defined_chunking": True,
+}
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["DATARAX_PROGRESS"] = "0"
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
@@ -85,19 +102,15 @@ def make(folder, scale):
         },
         {"x": {"feature": value("int32"), "length": 512, "_type": "List"}, "id": value("int32")},
     )
-    photos = []
-    for _ in range(rows["C"]):
-        coarse = Image.fromarray(random.integers(0, 256, (24, 24, 3), np.uint8))
-        photos.append(encoded(np.asarray(coarse.resize((256, 256))), format="JPEG", quality=90))
-    write(
-        folder / "C",
-        {
-            "image": pa.array(photos, stored),
-            "label": pa.array(random.integers(0, 10, rows["C"])),
-        },
-        {"image": image, "label": label},
-        100,
-    )
+    for name, options in (("C", AS_THEY_ARE), ("G", {})):
+        photos = []
+        for _ in range(rows[name]):
+            coarse = Image.fromarray(random.integers(0, 256, (24, 24, 3), np.uint8))
+            pixels = np.asarray(coarse.resize((256, 256)))
+            photos.append(encoded(pixels, format="JPEG", quality=90))
+        labels = pa.array(random.integers(0, 10, rows[name]))
+        columns = {"image": pa.array(photos, stored), "label": labels}
+        write(folder / name, columns, {"image": image, "label": label}, 100, **options)
     words = np.array(["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog"])
     texts = [" ".join(words[random.integers(0, 9, n)]) for n in random.integers(2, 12, rows["D"])]
     write(folder / "D", {"text": pa.array(texts)}, {"text": value("string")})
@@ -115,14 +128,14 @@ def make(folder, scale):
             file.write(json.dumps({"x": row, "text": f"text {row}", "y": row / 7}) + "\n")
 
 
-def write(folder, columns, features, row_group_size=1000):
+def write(folder, columns, features, row_group_size=1000, **options):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True)
     info = json.dumps({"info": {"features": features}})
     table = pa.table(columns).replace_schema_metadata({"huggingface": info})
-    pq.write_table(table, folder / "train.parquet", row_group_size=row_group_size)
+    pq.write_table(table, folder / "train.parquet", row_group_size=row_group_size, **options)
 
 
 # Measuring
@@ -351,7 +364,10 @@ def mapped_gather(folder, columns):
 
 
 def decoded(folder, decode, threads):
-    """Decode every image once, to arrays in memory, files read included."""
+    """Decode every image once, to arrays in memory, files read included.
+
+    Of what epochs read no more is held at once than `AT_ONCE`: new memory would cost more.
+    """
     import numpy as np
     import pyarrow.parquet as pq
 
@@ -359,11 +375,12 @@ def decoded(folder, decode, threads):
         table = pq.read_table(folder / "train.parquet", columns=["image"])
         images = [data.as_py() for data in table.column(0).combine_chunks().field("bytes")]
         first = decode(images[0])
-        out = np.empty((len(images), *first.shape), first.dtype)
+        held = min(len(images), AT_ONCE.get(folder.name, len(images)))
+        out = np.empty((held, *first.shape), first.dtype)
 
         def piece(begin):
             for row in range(begin, min(begin + 256, len(images))):
-                out[row] = decode(images[row])
+                out[row % held] = decode(images[row])
 
         if threads == 1:
             for begin in range(0, len(images), 256):
@@ -552,11 +569,13 @@ TABLES = {
     "load": {
         "A": {**{k: v for k, v in DECODERS.items() if "simplejpeg" not in k}, **KEPT, **LOADS},
         "B": {"pyarrow read_table": read_table, **LOADS},
+        "C": {**DECODERS, **LOADS},
     },
     "epoch": {
         "A": {"memory-mapped gather": lambda folder: mapped_gather(folder, A_COLUMNS), **EPOCHS},
         "B": {"memory-mapped gather": lambda folder: mapped_gather(folder, B_COLUMNS), **EPOCHS},
         "C": {**DECODERS, **EPOCHS},
+        "G": {**DECODERS, **{case: EPOCHS[case] for case in ("datarax, lazy", "datasets, numpy")}},
     },
     "elements": {"D": {"pyarrow read_table": read_table, **ELEMENTS}},
     "parse": dict.fromkeys("EF", PARSES),
@@ -622,9 +641,11 @@ def speeds(table, name, results):
 HEADINGS = {
     ("load", "A"): "Loading A eagerly: 28 x 28 PNG",
     ("load", "B"): "Loading B eagerly: int32[512]",
+    ("load", "C"): "Loading C eagerly: 256 x 256 JPEG",
     ("epoch", "A"): "Shuffled epochs of A",
     ("epoch", "B"): "Shuffled epochs of B",
-    ("epoch", "C"): "Shuffled epochs of C: 256 x 256 JPEG",
+    ("epoch", "C"): "Shuffled epochs of C: 256 x 256 JPEG, as they are in the file",
+    ("epoch", "G"): "Shuffled epochs of G: ten times as many, compressed in the file",
     ("elements", "D"): "Elements of D: strings",
     ("parse", "E"): "Opening E: CSV of numbers that nothing was kept of",
     ("parse", "F"): "Opening F: JSON lines that nothing was kept of",
@@ -675,7 +696,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).absolute()
-        if not (folder / "F").exists():
+        if not (folder / "G").exists():
             make(folder, arguments.rows)
         text = (
             "# Benchmarks: the Hub\n\n"
@@ -683,8 +704,10 @@ def main():
             "Ratios are what to remember: absolute figures hold for one machine. Parquet files\n"
             "as the Hub has them: A, 60,000 PNG images of 28 x 28 and a label; B, 200,000 rows of\n"
             "int32[512] and an id; C, 2,000 JPEG images of 256 x 256 and a label; D, 100,000\n"
-            "short strings; and as text E, 500,000 rows of five numbers in CSV, and F, 250,000\n"
-            "objects of three values in JSON lines. Epochs deliver batches of 128 as jax arrays.\n"
+            "short strings; E, as text, 500,000 rows of five numbers in CSV, F, 250,000 objects\n"
+            "of three values in JSON lines; and G, 20,000 images as in C. Those of C lie in their\n"
+            "file as `datasets` 5.2 writes them, not compressed; those of G as older ones wrote\n"
+            "them, compressed. Epochs deliver batches of 128 as jax arrays.\n"
             "Every case runs in a fresh process; the first time includes what is done once\n"
             "(laying out columns, converting to Arrow); later times are medians of three, or of\n"
             "what a minute had room for. The limit is the later speed of the fastest of the rows\n"

@@ -1,7 +1,8 @@
 """Where data reaches devices: host columns to jax arrays, whole batches and sharded ones.
 
-The only module that calls `jax.device_put`. Host buffers come from `Layout.read`: aligned, so that
-the CPU backend takes them without a copy, and never written again.
+The only module that calls `jax.device_put`. Host buffers come from `Layout.read` or `Recycled`:
+aligned, so that the CPU backend takes them without a copy, and not written as long as anything
+holds them.
 """
 
 from __future__ import annotations

@@ -37,7 +37,6 @@ PILLOW_PIXELS = 2**30 // 4 // 3
 
 THREADED_BYTES = 2**11
 """Encoded bytes of an image; below, threads take longer than they save."""
-_PIECES_PER_CORE = 4
 _ORIENTATION = 0x0112
 _CHANNELS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "L": (np.uint8, ()),
@@ -360,11 +359,7 @@ def _each(work: Callable[[int], None], rows: Ints, encoded: Encoded, threads: Th
             work(row)
         return
 
-    def run(some: Ints) -> None:
-        for row in some.tolist():
-            work(row)
-
-    threads.each(run, np.array_split(rows, min(len(rows), _PIECES_PER_CORE * cores())))
+    threads.each(work, rows.tolist())
 
 
 def _most_pixels() -> int:

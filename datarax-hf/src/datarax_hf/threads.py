@@ -12,7 +12,8 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Piece = TypeVar("Piece")
@@ -44,6 +45,9 @@ class Threads:
     def each(self, work: Callable[[Piece], Any], pieces: Sequence[Piece]) -> None:
         """Call `work` with each piece, on all cores; work of the pool does its own pieces itself.
 
+        The thread that asks takes pieces as the others do, which are slow to wake; each takes the
+        next one as it is done with its last, so that none is left with more than the others.
+
         Raises:
             Exception: What `work` raises for the first of the pieces for which it raises.
         """
@@ -51,19 +55,23 @@ class Threads:
             for piece in pieces:
                 work(piece)
             return
-        pool = self._pool()
+        taken = _Taken(work, pieces)
+        helpers: list[Future[None]] = []
         try:
-            futures = [pool.submit(work, piece) for piece in pieces]
-        except RuntimeError:  # the interpreter is shutting down, and starts no thread any more
-            for piece in pieces:
-                work(piece)
-            return
-        try:
-            for future in futures:
-                future.result()
+            # The interpreter that is shutting down starts no thread any more.
+            with suppress(RuntimeError):
+                pool = self._pool()
+                for _ in range(1, min(cores(), len(pieces))):
+                    helpers += [pool.submit(taken.run)]
+            _within.pool = True
+            try:
+                taken.run()
+            finally:
+                _within.pool = False
         finally:
-            for future in futures:
-                future.cancel()
+            taken.stop()
+            wait([helper for helper in helpers if not helper.cancel()])
+        taken.raise_first()
 
     def in_order(
         self, work: Callable[[Piece], Made], pieces: Iterable[Piece], *, most: int
@@ -104,6 +112,44 @@ class Threads:
         if held is None or held[0] != os.getpid():
             held = self._held = (os.getpid(), _pool_of_the_process())
         return held[1]
+
+
+class _Taken:
+    """Pieces that threads take one after another, until one of them fails."""
+
+    def __init__(self, work: Callable[[Any], Any], pieces: Sequence[Any]) -> None:
+        self._work = work
+        self._pieces = pieces
+        self._next = 0
+        self._failed: dict[int, BaseException] = {}
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Do the next piece, until there is none left to take."""
+        while True:
+            with self._lock:
+                number = self._next
+                self._next += 1
+            if number >= len(self._pieces):
+                return
+            try:
+                self._work(self._pieces[number])
+            except BaseException as error:  # noqa: BLE001  # it belongs to who asked
+                self._failed[number] = error
+                self.stop()
+
+    def stop(self) -> None:
+        """Let no piece be taken any more."""
+        with self._lock:
+            self._next = len(self._pieces)
+
+    def raise_first(self) -> None:
+        """Raise what the first piece that failed raised: those before it were taken before it."""
+        if self._failed:
+            try:
+                raise self._failed[min(self._failed)]
+            finally:
+                self._failed.clear()  # an error and its frames hold each other no longer
 
 
 def _pool_of_the_process() -> ThreadPoolExecutor:

@@ -165,6 +165,7 @@ class Host:
         facts: What the source found out at construction and never changes.
         programs: Programs compiled for this source.
         compiling: Those that a thread compiles.
+        recycled: The host memory of its batches, once a batch was read into it.
         stored: What the source was built from, where `copy` needs it again.
         running: The pass that `next(source)` goes on with, behind a mark; None where there is none.
     """
@@ -183,6 +184,7 @@ class Host:
         self.facts = facts
         self.programs = Programs()
         self.compiling = Compiling()
+        self.recycled: Any = None
         self.running: Any = None
         self.stored: Any = None
         self.closed = False
@@ -219,7 +221,7 @@ class Host:
         """Release the reader; once closed, closing again does nothing."""
         if not self.closed:
             self.closed = True
-            self.running = None
+            self.running = self.recycled = None
             self.compiling.wait()
             if self.shared is not None:
                 self.shared.release()

@@ -134,12 +134,6 @@ class Layout:
             return
         self.fill(read_columns(reader, indices, wanted), out, rest)
 
-    def of_columns(self, columns: Columns, rows: int) -> dict[str, NDArray[Any]]:
-        """Return the leaves of columns that are read already, as `read` does."""
-        out = self.blank(rows)
-        self.fill(columns, out, self.leaves)
-        return out
-
     def fill(
         self, columns: Columns, out: Mapping[str, NDArray[Any]], leaves: Sequence[Leaf]
     ) -> None:

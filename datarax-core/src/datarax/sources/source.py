@@ -39,6 +39,7 @@ from datarax.sources.layout import Layout
 from datarax.sources.placed import Run, placed_batches
 from datarax.sources.plan import Plan, choose_mode
 from datarax.sources.reader import Columns, Reader, StreamReader, check_index
+from datarax.sources.recycled import Recycled
 from datarax.sources.seeding import key_words, with_seed
 from datarax.sources.selected import SelectedReader
 from datarax.sources.source_state import MARK, fingerprint, read_state, take_mark, write_state
@@ -315,13 +316,22 @@ class ReaderSource(DataSourceModule):
             return placed_batches(self._data, run, self._host.compiling)
         indices = order.positions(words, facts.length, epoch, offset, size * count)
         if count == 1:
-            return [to_device(facts.layout.read(self.reader, indices))]
+            alone = self._recycled().blank(facts.layout, size)
+            facts.layout.read_into(self.reader, indices, alone)
+            return [to_device(alone)]
         rows = size * count
         out = scratch.pop(rows, None) or facts.layout.blank(rows)
         facts.layout.read_into(self.reader, indices, out)
         batches = ready(to_batches(out, size, count))
         scratch[rows] = out  # copied by now: to be written again, its pages are there
         return batches
+
+    def _recycled(self) -> Recycled:
+        host = self._host
+        if host.recycled is None:
+            host.recycled = Recycled()
+        recycled: Recycled = host.recycled
+        return recycled
 
     def _stage_stack(
         self, epoch: int, offset: int, size: int, count: int, capacity: int, spare: list[Any]
@@ -358,7 +368,7 @@ class ReaderSource(DataSourceModule):
     ) -> Iterator[tuple[Any, int]]:
         self._check_arrays()
         layout = self._facts.layout
-        out = layout.blank(size * many) if many > 1 else {}
+        out, recycled = layout.blank(size * many) if many > 1 else {}, self._recycled()
         for columns in rechunked(self._columns(epoch, offset), size * many):
             rows = len(next(iter(columns.values())))
             full, rest = divmod(rows, size)
@@ -366,7 +376,8 @@ class ReaderSource(DataSourceModule):
                 layout.fill(columns, out, layout.leaves)
                 yield from ((batch, size) for batch in ready(to_batches(out, size, many)))
                 continue
-            leaves = layout.of_columns(columns, rows)
+            leaves = recycled.blank(layout, rows)
+            layout.fill(columns, leaves, layout.leaves)
             for begin in range(0, rows, size):
                 piece = {name: leaf[begin : begin + size] for name, leaf in leaves.items()}
                 yield to_device(piece), size if begin < full * size else rest
