@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
@@ -10,7 +11,14 @@ import numpy as np
 import pytest
 
 from datarax.errors import SourceClosedError
-from datarax.sources import Field, MemoryReader, ReaderSource, SourceConfig, pass_closed
+from datarax.sources import (
+    Field,
+    MemoryReader,
+    ReaderSource,
+    SourceConfig,
+    pass_closed,
+    recycled,
+)
 
 
 class WaitingStream:
@@ -90,3 +98,54 @@ def test_a_pass_may_be_closed_at_any_moment(turn):
 
 def test_outside_of_a_pass_nothing_is_closed():
     assert not pass_closed()
+
+
+LEFT = """
+import time
+import numpy as np
+from datarax.sources import Field, ReaderSource, SourceConfig
+
+class Slow:
+    fields = {"x": Field.array(np.int32)}
+    shards = (None,)
+
+    def stream(self, shard, offset, names):
+        try:
+            for number in range(10**6):
+                yield {"x": np.full(1, number, np.int32)}
+        finally:
+            time.sleep(0.5)
+            print("ended", flush=True)
+
+    def close(self):
+        print("closed", flush=True)
+
+source = ReaderSource(SourceConfig(mode="streaming"), Slow())
+for batch in source.batches(2):
+    raise KeyError("no more")
+"""
+
+
+def test_a_pass_that_an_exception_left_ends_before_the_interpreter():
+    """All of it: a thread that lets go of arrays as JAX is torn down ends the process."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith("KeyError: 'no more'")
+    assert "ended" in done.stdout
+
+
+def test_a_source_that_is_closed_keeps_no_memory_of_its_batches(monkeypatch):
+    """Not that of a batch which its thread began to read meanwhile either."""
+    monkeypatch.setattr(recycled, "LEAST_BYTES", 1)
+    for _ in range(20):
+        data = {"x": np.zeros((64, 4), np.float32)}
+        source = ReaderSource(SourceConfig(mode="lazy"), MemoryReader(data))
+        batches = source.batches(1, prefetch=8, epochs=50)
+        next(batches)
+        reading = source._recycled
+        source.close()
+        assert reading() is not None
+        assert source._host.recycled is None
+        batches.close()

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from datarax.errors import CorruptDataError
-from datarax_hf import HFSource, HFSourceConfig, in_place
+from datarax_hf import HFSource, HFSourceConfig, flat, in_place
+from datarax_hf.derived import Derived
 from datarax_hf.formats.compact import Compact, CompactError
 from datarax_hf.formats.pages import NotPlainError, places, plain_chunks
 from datarax_hf.reader import lay_out
@@ -264,27 +266,37 @@ def test_a_file_in_a_schema_of_others_is_read_in_place(make, tmp_path):
     assert read["of.n"].tolist() == [30, 1]
 
 
-CUT = """
+CHANGED = """
 import os, sys
 import numpy as np
 from datarax.errors import CorruptDataError
 from datarax_hf import HFSource, HFSourceConfig
 folder = sys.argv[1]
-source = HFSource(HFSourceConfig(name=folder, mode="lazy", shuffle=True, derived_limit=0))
-print(source.reader.read(np.array([30, 1]), ["image"])["image"].shape)
 path = os.path.join(folder, "train.parquet")
-os.truncate(path, 100)
-try:
-    source.reader.read(np.array([30, 1]), ["image"])
-except CorruptDataError as error:
-    print(error)
-os.unlink(path)
+source = HFSource(HFSourceConfig(name=folder, mode="lazy", shuffle=True, derived_limit=0))
+for change in ("cut", "written", "gone"):
+    print(source.reader.read(np.array([30, 1]), ["image"])["image"].shape)
+    state, data = os.stat(path), open(path, "rb").read()
+    if change == "cut":
+        os.truncate(path, 100)
+    elif change == "written":
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    else:
+        os.unlink(path)
+    try:
+        source.reader.read(np.array([30, 1]), ["image"])
+        print("read")
+    except CorruptDataError as error:
+        print(error)
+    if change != "gone":
+        open(path, "r+b").write(data)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 source.close()
 """
 
 
-def test_a_file_that_is_cut_while_it_is_read_is_an_error(make, tmp_path):
-    """And not the end of the process, as touching a page that a file has lost is."""
+def test_a_file_that_changes_while_it_is_open_is_an_error(make, tmp_path):
+    """Not the end of the process, and no image with another one's label; one that is gone stays."""
     images = [jpeg(seed) for seed in range(ROWS)]
     data = make.parquet(
         {"image": images, "label": list(range(ROWS))},
@@ -294,15 +306,66 @@ def test_a_file_that_is_cut_while_it_is_read_is_an_error(make, tmp_path):
     )
     (tmp_path / "train.parquet").write_bytes(data)
     done = subprocess.run(
-        [sys.executable, "-c", CUT, str(tmp_path)],
+        [sys.executable, "-c", CHANGED, str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "(2, 40, 36, 3)" in done.stdout
-    assert f"had {len(data):,} bytes when it was opened, and has 100 now" in done.stdout
+    shape, size = "(2, 40, 36, 3)", f"({len(data):,} bytes became"
+    told = done.stdout.splitlines()
+    assert [told[0], told[2], told[4], told[5]] == [shape, shape, shape, "read"]
+    assert f"was written again while it was open {size} 100)" in told[1]
+    assert f"was written again while it was open {size} {len(data):,})" in told[3]
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy"])
+@pytest.mark.parametrize(
+    "kind", [pa.binary_view(), pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())]
+)
+@pytest.mark.parametrize("mode", ["lazy", "eager"])
+def test_bytes_of_any_type_are_images(make, tmp_path, compression, kind, mode):
+    """Whether they are a column, or stand in a struct."""
+    images = [jpeg(seed)["bytes"] for seed in range(ROWS)]
+    columns = {"plain": pa.array(images, pa.binary()).cast(kind)}
+    features = {"plain": make.IMAGE_FEATURE, "struct": make.IMAGE_FEATURE}
+    paths = pa.array([None] * ROWS, pa.string())
+    columns["struct"] = pa.StructArray.from_arrays([columns["plain"], paths], ["bytes", "path"])
+    data = make.parquet(columns, features, compression=compression, use_dictionary=False)
+    (tmp_path / "train.parquet").write_bytes(data)
+    config = HFSourceConfig(name=str(tmp_path), mode=mode, shuffle=mode == "lazy")
+    with HFSource(config) as found:
+        read = found.reader.read(np.array([30, 1]), ["plain", "struct"])
+        np.testing.assert_array_equal(read["plain"][0], pixels(30))
+        np.testing.assert_array_equal(read["struct"][1], pixels(1))
+        batch = found.get_batch_at(0, 4)
+        np.testing.assert_array_equal(batch["plain"], batch["struct"])
+
+
+def test_many_files_take_no_descriptors_and_few_looks(make, tmp_path, kept, monkeypatch):
+    """Neither in place nor laid out flat; the derived folder is not listed for each."""
+    monkeypatch.setattr(flat, "SMALL_BYTES", 0)
+    looks, entries = [], Derived._entries
+    monkeypatch.setattr(Derived, "_entries", lambda self: looks.append(1) or entries(self))
+    for number in range(40):
+        data = make.parquet(
+            {"image": [jpeg(number)], "label": [number]},
+            {"image": make.IMAGE_FEATURE, "label": make.value("int64")},
+            types={"image": make.IMAGE},
+            **PLAIN,
+        )
+        (tmp_path / f"train-{number:05d}-of-00040.parquet").write_bytes(data)
+    derived = tmp_path / "derived"
+    config = HFSourceConfig(name=str(tmp_path), mode="lazy", shuffle=True, derived_dir=str(derived))
+    before = len(list(Path("/dev/fd").iterdir()))
+    with HFSource(config) as found:
+        read = found.reader.read(np.array([30, 1]), ["image", "label"])
+        assert read["label"].tolist() == [30, 1]
+        np.testing.assert_array_equal(read["image"][0], pixels(30))
+        assert len(list(Path("/dev/fd").iterdir())) < before + 10
+    assert len(list(derived.rglob("places-*"))) == len(list(derived.rglob("*.npy"))) == 40
+    assert len(looks) < 20
 
 
 def written(values, **options):
@@ -373,6 +436,15 @@ def test_a_null_that_the_file_does_not_count_is_seen():
         places(memoryview(data), chunk)
 
 
+def test_a_count_that_is_no_number_is_refused():
+    """As a byte that changed makes of one: a list of numbers."""
+    data = bytearray(written([b"one", b"two"], nullable=False, write_statistics=False))
+    chunk = plain_chunks(pq.read_metadata(io.BytesIO(bytes(data))), "x")[0]
+    data[data.index(b"\x2c\x15", chunk.begin) + 1] = 0x19
+    with pytest.raises(NotPlainError):
+        places(memoryview(bytes(data)), chunk)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -383,6 +455,7 @@ def test_a_null_that_the_file_does_not_count_is_seen():
         b"\x1b\x00\x00",  # a map
         b"\x19\xf7\xff\xff\xff\x7f\x00",  # a list of more numbers than bytes
         b"\x18\xff\x01\x00",  # bytes beyond the end
+        b"\x19" * 5000,  # lists in lists
     ],
 )
 def test_what_is_no_struct_is_refused(data):

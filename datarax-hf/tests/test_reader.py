@@ -213,6 +213,17 @@ def test_any_indices_give_the_same_rows(read, row_group_size):
         assert out["x"].tolist() == values[indices].tolist()
 
 
+@pytest.mark.parametrize("index", [-1, 12, 10**12])
+def test_an_index_that_is_no_record_is_an_error(read, index):
+    """And no row of anything, in whatever order it is read."""
+    found = read({"x": list(range(12)), "text": [f"{n}" for n in range(12)]})
+    for indices in ([index], [3, index], [index, 3, 4]):
+        with pytest.raises(IndexError, match=rf"index {index} is out of range for 12 records"):
+            found.read(np.array(indices), ["x", "text"])
+        with pytest.raises(IndexError, match="out of range"):
+            found.read_into(np.array(indices), {"x": np.zeros(len(indices), np.int64)})
+
+
 def test_the_reader_keeps_every_promise_of_the_protocol(read):
     """It is a reader, a column reader, a buffer reader and identified."""
     reader = read({"x": [1, 2, 3]})

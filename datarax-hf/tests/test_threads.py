@@ -101,6 +101,26 @@ def test_an_interrupt_in_the_thread_that_asks_stops_the_work(pool):
     assert len(begun) == count
 
 
+def test_an_interrupt_goes_before_errors(pool):
+    """Of pieces that were begun earlier too: who handles those is not to go on."""
+    asks, begun, failed = threading.current_thread(), threading.Event(), threading.Event()
+
+    def work(_):
+        if threading.current_thread() is asks:
+            begun.set()
+            assert failed.wait(10)
+            raise KeyboardInterrupt
+        assert begun.wait(10)
+        failed.set()
+        raise OSError
+
+    for _ in range(20):
+        begun.clear()
+        failed.clear()
+        with pytest.raises(KeyboardInterrupt):
+            pool.each(work, range(8))
+
+
 def test_work_within_work_is_done_where_it_is(pool):
     """Were it to wait for the pool, all might wait."""
     found = []

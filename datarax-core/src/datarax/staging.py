@@ -7,18 +7,17 @@ dispatches ahead and needs none.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import itertools
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import jax
 
+from datarax.core.ending import Ending
 from datarax.sources.stopping import staging
 from datarax.transfer import CUT_AT_ONCE, Placement, assemble, pad_rows, to_device
 
@@ -32,9 +31,8 @@ GATHERED_AT_ONCE = 8
 """Batches that one program gathers on the device: it runs no slower than one for 32, which takes
 twice as long to compile."""
 
-_EXIT_SECONDS = 5.0
-_running: dict[threading.Thread, threading.Event] = {}
-"""The threads that stage now, and what tells each to stop."""
+_threads = Ending(seconds=5.0)
+"""The threads that stage. One whose reader waits for what does not come is left behind."""
 
 Remainder = Literal["drop", "pad", "keep"]
 
@@ -176,7 +174,7 @@ class Background:
             name="datarax-stage",
             daemon=True,
         )
-        self._thread.start()
+        _threads.start(self._thread, self._stopped.set)
 
     def __iter__(self) -> Self:
         return self
@@ -235,7 +233,6 @@ def _produce(
     ready: queue.Queue[tuple[str, Any]],
     stopped: threading.Event,
 ) -> None:
-    _running[threading.current_thread()] = stopped
     try:
         with staging(stopped):
             for piece in pieces:
@@ -245,21 +242,6 @@ def _produce(
         _put(ready, ("end", None), stopped)
     except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the consumer
         _put(ready, ("error", error), stopped)
-    finally:
-        del _running[threading.current_thread()]
-
-
-@atexit.register
-def _stop_all() -> None:
-    """End the threads before the interpreter does, so that none is inside JAX as it is torn down.
-
-    One whose reader waits for what does not come is left behind after a while.
-    """
-    for stopped in list(_running.values()):
-        stopped.set()
-    deadline = time.monotonic() + _EXIT_SECONDS
-    for thread in list(_running):
-        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _put(

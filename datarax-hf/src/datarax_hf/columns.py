@@ -338,7 +338,7 @@ class ImageColumn(Column):
         if place < 0:
             return pa.chunked_array([pa.nulls(len(stored), pa.binary())])
         chunks = [chunk.flatten()[place] for chunk in stored.chunks]
-        return pa.chunked_array(chunks, type=stored.type.field(place).type)
+        return plain(pa.chunked_array(chunks, type=stored.type.field(place).type))
 
     def gather(self, loaded: pa.ChunkedArray, rows: Rows, place: Place) -> Any:
         if self.field.is_array:

@@ -33,6 +33,10 @@ except ImportError:  # Windows: no locks, so that two processes may do the same 
     fcntl = None
 
 FORMAT = "v1"
+TAKEN_ON_TRUST = 8
+"""Of the bytes that were found left one in so many is taken without looking again, since a look is
+at every file."""
+
 _PARTIAL = ".partial"
 _LOCK = ".lock"
 _OPEN = ".open"
@@ -61,6 +65,7 @@ class Derived:
     def __init__(self, folders: Iterable[Path], limit: int | None = None) -> None:
         self.folders = tuple(folder / FORMAT for folder in folders)
         self.limit = limit
+        self._left = 0
 
     @classmethod
     def of(cls, config: HFSourceConfig) -> Derived:
@@ -136,7 +141,7 @@ class Derived:
                 if size is not None:
                     self.make_room(size)
                 _write(final, build, flush=flush)
-        if size is None:
+        if size is None and not self._fits(final.stat().st_size):
             self._shrink(self._cap(), {final})
         return final
 
@@ -146,6 +151,8 @@ class Derived:
         Raises:
             NotKeptError: If they cannot fit, or the disk has not that much free.
         """
+        if self._fits(size):
+            return
         cap = self._cap()
         if size > cap:
             raise NotKeptError(
@@ -157,6 +164,14 @@ class Derived:
             free = shutil.disk_usage(self._writable()).free
         if size > free:
             raise NotKeptError(f"{size:,} bytes are beyond the {free:,} that the disk has free")
+        used = sum(size for _, size, _ in self._entries())
+        self._left = max(0, min(cap - used, free) - size) // TAKEN_ON_TRUST
+
+    def _fits(self, size: int) -> bool:
+        """Return whether so many bytes fit into what was found left, and take them from it."""
+        fits = size <= self._left
+        self._left -= size if fits else 0
+        return fits
 
     def prune(self, keep: int = 0) -> int:
         """Delete what was used longest ago until `keep` bytes are left; return the bytes freed.

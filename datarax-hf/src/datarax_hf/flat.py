@@ -25,6 +25,7 @@ from datarax.errors import CorruptDataError
 from datarax.progress import Progress
 from datarax_hf.columns import Column, ImageColumn
 from datarax_hf.derived import Derived, Hold
+from datarax_hf.mapping import mapped_array
 from datarax_hf.shards import Shards, grouped
 from datarax_hf.threads import Threads
 
@@ -321,7 +322,7 @@ def _write(decoder: _Decoder, column: Column, part: Part, path: Path) -> None:
 
 def _mapped(path: Path) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = mapped_array(path)
     except ValueError as error:
         raise CorruptDataError(
             f"the derived file {path} is damaged ({error}); delete it, and it is made again"

@@ -25,6 +25,7 @@ from datarax_hf.derived import Derived, Hold, NotKeptError
 from datarax_hf.flat import Part, progress_of
 from datarax_hf.formats.pages import NotPlainError, in_order
 from datarax_hf.headers import Encoded
+from datarax_hf.mapping import mapped
 from datarax_hf.ragged import RaggedColumn
 from datarax_hf.shards import Shards
 
@@ -48,14 +49,14 @@ class _Mapped:
         part: All its row groups.
         data: The file, mapped.
         places: Where images begin and end, of shape (images, 2).
-        identity: Which file it was, so that it is told from one in its stead.
+        identity: Which file it was, so that one that was changed is told from it.
     """
 
     path: Path
     part: Part
     data: pa.Buffer
     places: NDArray[np.int64]
-    identity: tuple[int, int]
+    identity: tuple[int, int, int]
 
 
 class InPlaceColumn(RaggedColumn):
@@ -87,7 +88,7 @@ class InPlaceColumn(RaggedColumn):
         """Return the values of a file.
 
         Raises:
-            CorruptDataError: If it was cut since it was opened.
+            CorruptDataError: If it was written again since it was opened.
         """
         self._check(self._files[number])
         return super().loaded(number, names, keep=keep)
@@ -108,15 +109,16 @@ class InPlaceColumn(RaggedColumn):
             yield first, Encoded(data, places[:, 0], places[:, 1])
 
     def _check(self, file: _Mapped) -> None:
-        """Raise if a file was cut: the pages that it lost must not be touched."""
+        """Raise if a file was written since: its places are not those of what it holds now."""
         try:
             now = _identity(file.path)
         except OSError:  # it was deleted, and stays whole as long as it is mapped
             return
-        if now[0] == file.identity[0] and now[1] < file.identity[1]:
+        if now != file.identity and now[0] == file.identity[0]:
             raise self._shards.origin.damaged(
                 self._shards.file_of(file.part.groups.start),
-                f"had {file.identity[1]:,} bytes when it was opened, and has {now[1]:,} now",
+                f"was written again while it was open ({file.identity[1]:,} bytes became "
+                f"{now[1]:,})",
             )
 
 
@@ -141,8 +143,13 @@ def in_place(
     with progress_of(shards, shards.records) as progress:
         for part in parts:
             try:
-                data, identity = _map(part.path)
+                identity = _identity(part.path)
+                data = mapped(part.path)
+                if data.size != identity[1]:
+                    return None
                 places, path = _places(shards, column, part, derived, data, most - held)
+                if _identity(part.path) != identity:
+                    return None
             except (NotPlainError, NotKeptError, OSError, pa.ArrowException):
                 return None
             kept += [] if path is None else [path]
@@ -215,7 +222,7 @@ def _read(path: Path, records: int, size: int) -> NDArray[np.int64] | None:
     """Return the places that a file holds of a file of so many bytes; None if it is not whole."""
     if path.stat().st_size != records * _IMAGE_BYTES + _SUM_BYTES:
         return None
-    kept = np.memmap(path, np.uint8, "r")
+    kept = np.frombuffer(mapped(path), np.uint8)
     flat, total = kept[:-_SUM_BYTES], kept[-_SUM_BYTES:].tobytes()
     if zlib.crc32(flat.data) != int.from_bytes(total, "little"):
         return None
@@ -223,16 +230,10 @@ def _read(path: Path, records: int, size: int) -> NDArray[np.int64] | None:
     return places if in_order(places, size) else None
 
 
-def _map(path: Path) -> tuple[pa.Buffer, tuple[int, int]]:
-    """Return a file, which stays mapped as long as the buffer lives, and which it is."""
-    with pa.memory_map(str(path)) as mapped:
-        data = mapped.read_buffer()
-    return data, (_identity(path)[0], data.size)
-
-
-def _identity(path: Path) -> tuple[int, int]:
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Return which file a path leads to: its node, its bytes, and when it was written."""
     state = path.stat()
-    return state.st_ino, state.st_size
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _values(file: _Mapped) -> pa.Array:

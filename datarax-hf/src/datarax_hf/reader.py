@@ -221,14 +221,14 @@ class HFReader(ColumnarReader):
         return f"HFReader({origin.dataset!r}, {self._identity}, records={len(self)})"
 
     def read(self, indices: Indices, names: Sequence[str], /) -> Columns:
-        indices = np.asarray(indices, np.int64)
+        indices = self._checked(indices)
         out = {name: self._empty(name, len(indices)) for name in names}
         self._fill(indices, out)
         return out
 
     def read_into(self, indices: Indices, out: Mapping[str, NDArray[Any]], /) -> None:
         """Fill `out` as `BufferReader` says."""
-        self._fill(np.asarray(indices, np.int64), out)
+        self._fill(self._checked(indices), out)
 
     def records_of(self, names: Sequence[str]) -> int:
         """Return how many records some of the files hold."""
@@ -316,6 +316,18 @@ class HFReader(ColumnarReader):
         self._recent = RecentColumns(HELD_BYTES)
         self._slices = Slices(self._shards, self._columns)
         self._laying = threading.Lock()
+
+    def _checked(self, indices: Indices) -> Indices:
+        """Return indices, each of which is that of a record.
+
+        Raises:
+            IndexError: If one is not.
+        """
+        indices = np.asarray(indices, np.int64)
+        for end in (indices.min(), indices.max()) if len(indices) else ():
+            if not 0 <= end < len(self):
+                raise IndexError(f"index {end} is out of range for {len(self):,} records")
+        return indices
 
     def _fill(self, indices: Indices, out: Mapping[str, Any]) -> None:
         """Fill arrays and lists of the values at `indices`."""

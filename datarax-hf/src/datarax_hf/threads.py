@@ -144,12 +144,22 @@ class _Taken:
             self._next = len(self._pieces)
 
     def raise_first(self) -> None:
-        """Raise what the first piece that failed raised: those before it were taken before it."""
-        if self._failed:
+        """Raise what the first piece that failed raised: those before it were taken before it.
+
+        What is no `Exception`, as an interrupt is not, goes before all others.
+        """
+        failed = sorted(self._failed.items(), key=_urgency)
+        self._failed.clear()
+        if failed:
             try:
-                raise self._failed[min(self._failed)]
+                raise failed[0][1]
             finally:
-                self._failed.clear()  # an error and its frames hold each other no longer
+                failed.clear()  # an error and its frames hold each other no longer
+
+
+def _urgency(failed: tuple[int, BaseException]) -> tuple[bool, int]:
+    number, error = failed
+    return isinstance(error, Exception), number
 
 
 def _pool_of_the_process() -> ThreadPoolExecutor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
-_running: set[threading.Thread] = set()
+from datarax.core.ending import Ending
+
+_compilers = Ending()
 
 
 class Compiling:
@@ -35,11 +36,9 @@ class Compiling:
             if key in self._threads or any(one.is_alive() for one in self._threads.values()):
                 return
             thread = threading.Thread(target=_run, args=(run,), name="datarax-compile", daemon=True)
-            _running.add(thread)
             try:
-                thread.start()
-            except RuntimeError:  # too many threads, or the interpreter is shutting down
-                _running.discard(thread)
+                _compilers.start(thread)
+            except RuntimeError:
                 self._refused.add(key)
             else:
                 self._threads[key] = thread
@@ -53,15 +52,5 @@ class Compiling:
 
 
 def _run(run: Callable[[], object]) -> None:
-    try:
-        with contextlib.suppress(Exception):
-            run()
-    finally:
-        _running.discard(threading.current_thread())
-
-
-@atexit.register
-def _wait_for_all() -> None:
-    """Let the compiler end before the interpreter does: no thread may be inside it by then."""
-    for thread in list(_running):
-        thread.join()
+    with contextlib.suppress(Exception):
+        run()

@@ -328,9 +328,10 @@ class ReaderSource(DataSourceModule):
 
     def _recycled(self) -> Recycled:
         host = self._host
-        if host.recycled is None:
-            host.recycled = Recycled()
-        recycled: Recycled = host.recycled
+        recycled: Recycled = host.recycled or Recycled()
+        host.recycled = recycled
+        if host.closed:  # by another thread: then it keeps none
+            host.recycled = None
         return recycled
 
     def _stage_stack(

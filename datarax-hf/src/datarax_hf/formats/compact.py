@@ -52,8 +52,6 @@ class Compact:
         return taken
 
     def _struct(self, depth: int) -> Fields:
-        if depth > _DEEPEST:
-            raise CompactError("structs lie too deep in each other")
         fields: Fields = {}
         number = 0
         while True:
@@ -65,6 +63,8 @@ class Compact:
             fields[number] = kind == _TRUE if kind <= _FALSE else self._value(kind, depth)
 
     def _value(self, kind: int, depth: int) -> Any:
+        if depth > _DEEPEST:
+            raise CompactError("values lie too deep in each other")
         if kind in (_TRUE, _FALSE, _BYTE):
             return self._byte()
         if kind in (_I16, _I32, _I64):

@@ -101,7 +101,7 @@ def places(data: memoryview, chunk: Chunk) -> NDArray[np.int64]:
     while left:
         begin, end, count = _page(data, at, chunk)
         if begin is not None:
-            if not 0 < count <= left:
+            if count > left:
                 raise NotPlainError
             found.append(_values(data, begin, end, count))
             left -= count
@@ -146,7 +146,7 @@ def _data_page(data: memoryview, at: int, head: Fields, chunk: Chunk) -> tuple[i
             raise NotPlainError
     else:
         raise NotPlainError
-    if encoding != _PLAIN or at + size > chunk.end:
+    if not isinstance(count, int) or count < 1 or encoding != _PLAIN or at + size > chunk.end:
         raise NotPlainError
     if chunk.level and not _all_are(Compact(data[: at + size], at), chunk.level, count):
         raise NotPlainError
