@@ -419,8 +419,7 @@ def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows
     """Yield the values at `rows` in arrays, each with its rows; a run of rows is not copied."""
     if not len(rows):
         return
-    run = rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all()
-    taken = loaded.slice(rows[0], len(rows)) if run else loaded.take(places_of(rows))
+    taken = loaded.slice(rows[0], len(rows)) if is_run(rows) else loaded.take(places_of(rows))
     begin = 0
     for chunk in taken.chunks:
         yield chunk, rows[begin : begin + len(chunk)]
@@ -429,23 +428,51 @@ def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows
 
 def _joined(picked: Sequence[Picked], size: int) -> pa.Array:
     """Return encoded images, each at its position; their bytes are copied once."""
-    views: list[Any] = [b""] * size
+    sizes = np.zeros(size, np.int64)
     valid = np.ones(size, np.bool_)
+    pieces: list[tuple[Rows, Encoded, Rows]] = []
     for part in picked:
         begin = 0
         for chunk in part.images.chunks:
             here = (part.within >= begin) & (part.within < begin + len(chunk))
             rows, positions = part.within[here] - begin, part.positions[here]
+            begin += len(chunk)
+            if not len(rows):
+                continue
             encoded = Encoded.of(chunk)
-            for row, position in zip(rows.tolist(), positions.tolist(), strict=True):
-                views[position] = encoded[row]
+            sizes[positions] = encoded.ends[rows] - encoded.begins[rows]
             if chunk.null_count:
                 valid[positions] = numbers_of(chunk.is_valid())[rows]
-            begin += len(chunk)
-    ends = np.cumsum([0, *map(len, views)], dtype=np.int64)
+            pieces.append((positions, encoded, rows))
+    ends = np.concatenate([[0], np.cumsum(sizes)])
     there = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
-    buffers = [there, pa.py_buffer(ends), pa.py_buffer(b"".join(views))]
+    buffers = [there, pa.py_buffer(ends), pa.py_buffer(b"".join(_views(pieces, size)))]
     return pa.Array.from_buffers(pa.large_binary(), size, buffers)
+
+
+def _views(pieces: Sequence[tuple[Rows, Encoded, Rows]], size: int) -> list[Any]:
+    """Return the bytes of images in the order of their positions, those of a run in one view."""
+    if all(is_run(positions) and is_run(rows) for positions, _, rows in pieces):
+        ordered = sorted(pieces, key=lambda piece: int(piece[0][0]))
+        return [
+            encoded.data.data[encoded.begins[rows[0]] : encoded.ends[rows[-1]]]
+            for _, encoded, rows in ordered
+        ]
+    views: list[Any] = [b""] * size
+    for positions, encoded, rows in pieces:
+        data = encoded.data.data
+        begins, ends = encoded.begins[rows].tolist(), encoded.ends[rows].tolist()
+        for position, begin, end in zip(positions.tolist(), begins, ends, strict=True):
+            views[position] = data[begin:end]
+    return views
+
+
+def is_run(indices: Rows) -> bool:
+    """Return whether indices go up one by one."""
+    size = len(indices)
+    return size < 2 or (
+        int(indices[-1]) - int(indices[0]) == size - 1 and bool((np.diff(indices) == 1).all())
+    )
 
 
 def plain(data: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError
 from datarax.progress import Progress
-from datarax_hf.columns import Column, ImageColumn
+from datarax_hf.columns import Column, ImageColumn, is_run
 from datarax_hf.derived import Derived, Hold
 from datarax_hf.mapping import mapped_array
 from datarax_hf.shards import Shards, grouped
@@ -107,14 +107,6 @@ class FlatColumn:
             if done == len(indices):
                 return
         raise IndexError(f"the values from {index + done} on are not in these arrays")
-
-
-def is_run(indices: Rows) -> bool:
-    """Return whether indices go up one by one."""
-    size = len(indices)
-    return size < 2 or (
-        int(indices[-1]) - int(indices[0]) == size - 1 and bool((np.diff(indices) == 1).all())
-    )
 
 
 def parts_of(shards: Shards, ranges: Sequence[tuple[int, int]]) -> list[Part]:

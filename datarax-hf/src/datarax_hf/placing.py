@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from datarax_hf.columns import Column, ImageColumn, Picked, Rows
-from datarax_hf.flat import is_run
+from datarax_hf.columns import Column, ImageColumn, Picked, Rows, is_run
 from datarax_hf.images import Place
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards

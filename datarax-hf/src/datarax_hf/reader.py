@@ -32,11 +32,12 @@ from datarax_hf.columns import (
     check_filled,
     column_of,
     count_nulls,
+    is_run,
 )
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived, NotKeptError
 from datarax_hf.features import Features, Kind, describe
-from datarax_hf.flat import FlatColumn, Part, is_run, parts_of, row_bytes, small_columns
+from datarax_hf.flat import FlatColumn, Part, parts_of, row_bytes, small_columns
 from datarax_hf.image_fields import EncodedImages
 from datarax_hf.images import ImageDecoder, ImageForm
 from datarax_hf.in_place import InPlaceColumn, in_place
