@@ -731,9 +731,9 @@ def main():
             "Every case runs in a fresh process; the first time includes what is done once\n"
             "(laying out columns, converting to Arrow); later times are medians of three, or of\n"
             "what a minute had room for. Loading A and B, epochs of A, C and G and cold processes\n"
-            "were measured in three rounds, whose medians are given. The limit is the later speed of the fastest of the rows\n"
-            "that only read or decode. `nothing kept` is `derived_limit=0`: every load decodes,\n"
-            "where others find pixels that are kept.\n\n"
+            "were measured in three rounds, whose medians are given. The limit is the later speed\n"
+            "of the fastest of the rows that only read or decode. `nothing kept` is\n"
+            "`derived_limit=0`: every load decodes, where others find pixels that are kept.\n\n"
             f"{report(str(folder))}\n"
         )
     print(text)
