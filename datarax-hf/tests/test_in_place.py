@@ -453,6 +453,22 @@ def test_a_null_that_the_file_does_not_count_is_seen():
         places(memoryview(data), chunk)
 
 
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [(b"\x06\x01", b"\x06\x00"), (b"\x03\x07", b"\x03\x05")],
+    ids=["run", "packed"],
+)
+def test_levels_say_which_values_are_there(there, missing):
+    """In either encoding: where one says null, what lies there is not taken for its value."""
+    data, size = written([b"one", b"two", b"three"]), b"\x02\0\0\0"
+    chunk = plain_chunks(pq.read_metadata(io.BytesIO(data)), "x")[0]
+    assert data.count(size + b"\x06\x01") == 1
+    whole = data.replace(size + b"\x06\x01", size + there)
+    assert len(places(memoryview(whole), chunk)) == 3
+    with pytest.raises(NotPlainError):
+        places(memoryview(whole.replace(size + there, size + missing)), chunk)
+
+
 def test_a_count_that_is_no_number_is_refused():
     """As a byte that changed makes of one: a list of numbers."""
     data = bytearray(written([b"one", b"two"], nullable=False, write_statistics=False))
