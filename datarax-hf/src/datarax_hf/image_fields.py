@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import pyarrow as pa
 
 from datarax.sources import Field
@@ -125,7 +124,8 @@ class EncodedImages:
         for groups in files:
             forms = Forms()
             for first, encoded in images.encoded(groups):
-                forms = forms.joined(_forms(self.column, encoded, partial(self._place, first)))
+                place = partial(_place_behind, self.shards, first)
+                forms = forms.joined(_forms(self.column, encoded, place))
                 if forms.settled:
                     break
             kept.put(groups, forms)
@@ -133,12 +133,6 @@ class EncodedImages:
             if found.settled:
                 break
         return found
-
-    def _place(self, first: int, row: int) -> str:
-        """Return words for where an image lies, images being counted from that of an index."""
-        index = first + row
-        group = int(self.shards.groups(np.array([index]))[0])
-        return self.shards.place(group)(index - self.shards.begin(group))
 
     def _lay_out(self, lay_out: LayOut, looking: _Looking) -> None:
         """Lay the images out, unless the first one is null or they turn out to make no array."""
@@ -245,6 +239,10 @@ class _Looking:
         for group in groups:
             forms = forms.joined(self._groups.get(group, Forms()))
         return forms if forms.settled or all(map(self.done, groups)) else None
+
+
+def _place_behind(shards: Shards, first: int, row: int) -> str:
+    return shards.place_of(first + row)
 
 
 def _forms(column: ImageColumn, images: pa.Array | Encoded, place: Place) -> Forms:

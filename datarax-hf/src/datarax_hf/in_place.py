@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from datarax_hf.columns import ImageColumn, Rows
 from datarax_hf.derived import Derived, Hold, NotKeptError
-from datarax_hf.flat import Part, progress_of
+from datarax_hf.flat import Part, parts_of, progress_of
 from datarax_hf.formats.pages import NotPlainError, in_order
 from datarax_hf.headers import Encoded
 from datarax_hf.mapping import mapped
@@ -101,7 +101,7 @@ class InPlaceColumn(RaggedColumn):
         """Yield the images of row groups of one file, and the index of the first, some at once."""
         begin, end = self._shards.begin(groups.start), self._shards.begin(groups[-1])
         end += self._shards.rows(groups[-1])
-        file = next(file for file in self._files if groups.start in file.part.groups)
+        file = self._files[int(np.searchsorted(self._begins, begin, side="right")) - 1]
         data = np.frombuffer(file.data, np.uint8)
         for first in range(begin, end, AT_ONCE):
             last = min(first + AT_ONCE, end)
@@ -136,7 +136,7 @@ def in_place(
     Returns:
         None where a file compresses or encodes them, or one is null, or places are kept nowhere.
     """
-    parts = _parts(shards)
+    parts = parts_of(shards, [(0, shards.records)])
     if not shards.lies_plain(column.name) or not parts:
         return None
     files, kept, held = [], [], 0
@@ -198,13 +198,6 @@ def _places(
     if not in_order(places, data.size):
         raise NotPlainError
     return places, None
-
-
-def _parts(shards: Shards) -> list[Part]:
-    return [
-        Part(path, groups, shards.begin(groups.start), sum(map(shards.rows, groups)))
-        for path, groups in shards.groups_of(0, shards.records)
-    ]
 
 
 def _write(found: Iterator[NDArray[np.int64]], path: Path) -> None:

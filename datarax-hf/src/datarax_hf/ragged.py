@@ -79,13 +79,7 @@ class RaggedColumn:
 
     def place(self, number: int) -> Callable[[int], str]:
         """Return what says where a row of a chunk lies: in which file and row group."""
-
-        def place(row: int) -> str:
-            index = int(self._begins[number]) + row
-            group = int(self._shards.groups(np.array([index]))[0])
-            return self._shards.place(group)(index - self._shards.begin(group))
-
-        return place
+        return lambda row: self._shards.place_of(int(self._begins[number]) + row)
 
     def close(self) -> None:
         """Let the files be pruned."""

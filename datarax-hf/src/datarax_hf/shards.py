@@ -213,6 +213,11 @@ class Shards:
         """Return what says where a row of a group lies, rows being counted from `first`."""
         return lambda row: f"{self.where(group)}, row {first + row}"
 
+    def place_of(self, index: int) -> str:
+        """Return words for where a record lies."""
+        group = int(self.groups(np.array([index]))[0])
+        return self.place(group)(index - self.begin(group))
+
     def lies_ready(self) -> bool:
         """Return whether rows are read in any order as they lie, so that no layout is better."""
         return all(shard.ready for shard in self._shards)

@@ -9,7 +9,6 @@ Source: parquet's own format, `parquet.thrift` (PageHeader) and `Encodings.md` (
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,7 +189,7 @@ def _values(data: memoryview, at: int, end: int, count: int) -> NDArray[np.int64
     return np.array(found, np.int64).reshape(-1, 2)
 
 
-def in_order(offsets: Sequence[int] | NDArray[np.int64], size: int) -> bool:
+def in_order(places: NDArray[np.int64], size: int) -> bool:
     """Return whether places go up, and lie within so many bytes."""
-    flat = np.asarray(offsets).reshape(-1)
+    flat = places.reshape(-1)
     return not len(flat) or bool((np.diff(flat) >= 0).all() and flat[0] >= 0 and flat[-1] <= size)
