@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import datarax
 from datarax.errors import CorruptDataError
 
 SHA = "a" * 40
@@ -36,6 +37,45 @@ def test_a_file_that_is_no_whole_parquet_file_is_named(cache, make, offline, dam
     assert said in str(caught.value)
     assert str(folder / "train.parquet") in str(caught.value)
     assert AGAIN in str(caught.value)
+
+
+def footer_of(data):
+    return len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+
+
+def test_names_in_a_footer_that_are_no_text_are_damage(tmp_path):
+    """Whichever of its parts holds them."""
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table({"height": [1, 2, 3]}), path, store_schema=False)
+    data = path.read_bytes()
+    at = footer_of(data)
+    said = 0
+    while (at := data.find(b"height", at)) > 0:
+        path.write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+        with pytest.raises(CorruptDataError, match=r"train\.parquet"):
+            datarax.load(f"hf:{tmp_path}", mode="eager")
+        said, at = said + 1, at + 1
+    assert said >= 2
+
+
+def test_a_footer_of_fewer_rows_than_none_is_damaged(tmp_path):
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table({"x": [1, 2, 3]}), path)
+    data = path.read_bytes()
+    three, minus_three, tried = 6, 5, 0
+    for at in range(footer_of(data), len(data) - 8):
+        if data[at] != three:
+            continue
+        path.write_bytes(data[:at] + bytes([minus_three]) + data[at + 1 :])
+        try:
+            footer = pq.read_metadata(path)
+        except (OSError, ValueError):
+            continue
+        if footer.num_row_groups and footer.row_group(0).num_rows < 0:
+            tried += 1
+            with pytest.raises(CorruptDataError, match="-3 rows in a group"):
+                datarax.load(f"hf:{tmp_path}")
+    assert tried
 
 
 def test_damage_inside_a_file_names_the_row_group(cache, make, offline):

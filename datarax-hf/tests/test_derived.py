@@ -185,6 +185,21 @@ def test_open_files_are_never_pruned(derived):
     assert not path.is_file()
 
 
+def test_a_child_gives_up_nothing_that_its_parent_has_open(derived):
+    path = derived.file("source", "a.bin", written(b"abc"))
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from datarax_hf.derived import Derived, prune\n"
+        "hold = Derived([]).hold([Path(sys.argv[1])])\n"
+        "if not os.fork(): hold.close(); os._exit(0)\n"
+        "os.wait(); print(prune(derived_dir=sys.argv[2])); hold.close()\n"
+        "print(prune(derived_dir=sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, str(path), str(derived.folders[0].parent)]
+    freed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert freed.split() == ["0", "3"]
+
+
 def test_a_hold_ends_with_its_process(derived):
     """A lease of a process that was killed counts for nothing."""
     path = derived.file("source", "a.bin", written(b"abc"))

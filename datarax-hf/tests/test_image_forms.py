@@ -107,16 +107,27 @@ def test_options_have_forms_of_their_own(photos, offline):
 
 
 @pytest.mark.parametrize(
-    "told", [b"", b'{"forms": [["RGB", 40,', b'{"forms": [["X", 1, 1]]}', b"[]"]
+    "spoil",
+    [
+        lambda told: b"",
+        lambda told: told[:20],
+        lambda told: b"[]",
+        lambda told: b"[" * 100_000,
+        lambda told: told.replace(b"RGB", b"RGX"),
+        lambda told: told.replace(b"false", b"true"),
+        lambda told: told.replace(str(SIZE[0]).encode(), b"1e400"),
+        lambda told: told.replace(str(SIZE[0]).encode(), b"39"),
+    ],
 )
-def test_a_kept_form_that_is_not_whole_is_not_believed(derived, photos, offline, told):
+def test_a_kept_form_that_is_not_whole_is_not_believed(derived, photos, offline, spoil):
     """It is found out anew, and kept again."""
     photos([SIZE] * 8)
     first = offline("a/b").fields["image"]
     kept = {path: path.read_bytes() for path in files_of(derived, ".json")}
     assert len(kept) == 2
-    for path in kept:
-        path.write_bytes(told)
+    for path, told in kept.items():
+        assert spoil(told) != told
+        path.write_bytes(spoil(told))
     assert offline("a/b").fields["image"] == first
     assert {path: path.read_bytes() for path in files_of(derived, ".json")} == kept
 

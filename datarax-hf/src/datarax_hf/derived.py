@@ -259,14 +259,17 @@ class Derived:
 
 
 class Hold:
-    """A lease on derived files: a list of them that its process keeps locked."""
+    """A lease on derived files: a list of them that its process keeps locked.
+
+    A child that was forked has the lock too, and is not the one that gives it up.
+    """
 
     def __init__(self, paths: Iterable[Path]) -> None:
         by_folder: dict[Path, list[str]] = {}
         for path in paths:
             by_folder.setdefault(path.parents[1], []).append(f"{path.parent.name}/{path.name}")
         self._leases = [_lease(folder, names) for folder, names in by_folder.items()]
-        self._finalizer = weakref.finalize(self, _release, self._leases)
+        self._finalizer = weakref.finalize(self, _release, self._leases, os.getpid())
 
     def close(self) -> None:
         """Let the files be pruned. Closing again does nothing."""
@@ -434,12 +437,13 @@ def _lease(folder: Path, names: list[str]) -> tuple[Path, int] | None:
     return path, descriptor
 
 
-def _release(leases: list[tuple[Path, int] | None]) -> None:
+def _release(leases: list[tuple[Path, int] | None], owner: int) -> None:
     for lease in leases:
         if lease is not None:
             path, descriptor = lease
-            with suppress(OSError):
-                path.unlink()
+            if os.getpid() == owner:
+                with suppress(OSError):
+                    path.unlink()
             os.close(descriptor)
 
 

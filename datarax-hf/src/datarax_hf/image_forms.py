@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from datarax_hf.derived import Derived, NotKeptError
 from datarax_hf.images import ImageForm
 from datarax_hf.shards import Shards
 
-VERSION = 1
+VERSION = 2
 
 LEAST_BYTES = 2**20
 """Images of a file that stores fewer bytes of them are looked at again: it takes no time."""
@@ -91,9 +92,10 @@ class KeptForms:
         if self.derived.refused or stored < LEAST_BYTES:
             return
         told = {"forms": [[f.mode, f.height, f.width] for f in forms.forms], "null": forms.null}
+        whole = json.dumps({"told": told, "sum": _sum(told)})
 
         def write(path: Path) -> None:
-            path.write_text(json.dumps(told))
+            path.write_text(whole)
 
         with suppress(NotKeptError):
             source = self.shards.source_of(groups.start)
@@ -103,13 +105,21 @@ class KeptForms:
 def _read(path: Path) -> Forms | None:
     """Return what a file says; None where it is not whole."""
     try:
-        told: Any = json.loads(path.read_bytes())
+        kept: Any = json.loads(path.read_bytes())
+        told = kept["told"]
+        if kept["sum"] != _sum(told):
+            return None
         forms = tuple(_form(entry) for entry in told["forms"])
         null: Any = told["null"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     whole = type(null) is bool and len(forms) < 3
     return Forms(forms, null) if whole else None
+
+
+def _sum(told: Any) -> int:
+    """Return the checksum of what a file says, by which a damaged one is told."""
+    return zlib.crc32(json.dumps(told).encode())
 
 
 def _form(entry: Sequence[Any]) -> ImageForm:

@@ -9,6 +9,7 @@ Source: parquet's own format, `parquet.thrift` (PageHeader) and `Encodings.md` (
 from __future__ import annotations
 
 import struct
+from array import array
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,16 +178,21 @@ def _all_are(reader: Compact, level: int, count: int) -> bool:
 def _values(data: memoryview, at: int, end: int, count: int) -> NDArray[np.int64]:
     """Return where the values between two places begin and end."""
     unpack, width = _LENGTH.unpack_from, _LENGTH.size
-    found: list[int] = []
+    if count * width > end - at:
+        raise NotPlainError
+    begin, ends = at + width, array("q")
     for _ in range(count):
         if at + width > end:
             raise NotPlainError
-        begin = at + width
-        at = begin + unpack(data, at)[0]
-        found += (begin, at)
+        at += width + unpack(data, at)[0]
+        ends.append(at)
     if at != end:
         raise NotPlainError
-    return np.array(found, np.int64).reshape(-1, 2)
+    found = np.empty((count, 2), np.int64)
+    found[:, 1] = np.asarray(ends, np.int64)
+    found[1:, 0] = found[:-1, 1] + width
+    found[:1, 0] = begin
+    return found
 
 
 def in_order(places: NDArray[np.int64], size: int) -> bool:

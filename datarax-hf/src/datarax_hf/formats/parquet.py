@@ -32,36 +32,47 @@ class ParquetShard(Shard):
     def __init__(self, name: str, origin: Origin) -> None:
         self.name = name
         self.origin = origin
-        self._footer: Any = _footer(name, origin)
-        self.schema = self._footer.schema.to_arrow_schema()
+        self._written, self._footer = _footer(name, origin)
         try:
+            self.schema = self._footer.schema.to_arrow_schema()
             self.features = read_features(self.schema, where=name)
+            self.rows = _rows(self._footer)
+            self._nulls = self._count_nulls()
+            self._sizes = self._sum_sizes()
         except MalformedFeaturesError as error:
             raise origin.damaged(name, error.what) from error.__cause__
-        self.rows = tuple(
-            self._footer.row_group(group).num_rows for group in range(self._footer.num_row_groups)
-        )
-        self._nulls = self._count_nulls()
-        self._sizes = self._sum_sizes()
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            raise origin.damaged(name, f"has a damaged footer: {error}") from error
+        if min(self.rows, default=0) < 0:
+            raise origin.damaged(name, f"has a damaged footer: {min(self.rows):,} rows in a group")
         self._chunks: dict[str, list[Chunk] | None] = {}
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
+        footer = self._opened()
         # Arrow's threads only where ours are not at work: both at once are in each other's way.
         with pq.ParquetFile(
-            self.origin.folder / self.name, metadata=self._footer, pre_buffer=False
+            self.origin.folder / self.name, metadata=footer, pre_buffer=False
         ) as file:
-            return file.read_row_group(group, columns=list(columns), use_threads=not in_pool())
+            found = file.read_row_group(group, columns=list(columns), use_threads=not in_pool())
+        self._check_same()
+        return found
 
     def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-        path = self.origin.folder / self.name
+        path, footer = self.origin.folder / self.name, self._opened()
         # Without pre_buffer=False the whole row group is read first.
         with pq.ParquetFile(
-            path, metadata=self._footer, buffer_size=_BUFFER_BYTES, pre_buffer=False
+            path, metadata=footer, buffer_size=_BUFFER_BYTES, pre_buffer=False
         ) as file:
             for batch in file.iter_batches(
                 rows, row_groups=[group], columns=list(columns), use_threads=False
             ):
+                self._check_same()
                 yield pa.Table.from_batches([batch])
+
+    def source(self) -> str:
+        key = super().source()
+        self._opened()  # what is made by this footer is not to be found for another file
+        return key
 
     def nulls(self, column: str) -> int | None:
         if column in self._nulls:
@@ -83,6 +94,7 @@ class ParquetShard(Shard):
 
     def places(self, group: int, column: str, data: memoryview) -> NDArray[np.int64]:
         chunks = self._plain(column)
+        self._check_same()
         if chunks is None:
             raise NotPlainError
         return places(data, chunks[group])
@@ -90,11 +102,37 @@ class ParquetShard(Shard):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_footer": None, "_chunks": {}}
 
+    def _opened(self) -> Any:
+        """Return the footer of the file, which is the one that was opened; it is read but once.
+
+        Raises:
+            CorruptDataError: If it was written again since.
+        """
+        if self._footer is None:  # none came to this process
+            written, footer = _footer(self.name, self.origin)
+            if (
+                written[0] != self._written[0]
+                or _rows(footer) != self.rows
+                or footer.schema.to_arrow_schema() != self.schema
+            ):
+                raise self.origin.damaged(self.name, "was written again since it was opened")
+            self._written, self._footer = written, footer
+        self._check_same()
+        return self._footer
+
+    def _check_same(self) -> None:
+        now = _written(self.name, self.origin)
+        if now != self._written:
+            raise self.origin.damaged(
+                self.name,
+                f"was written again while it was open ({self._written[0]:,} bytes became "
+                f"{now[0]:,})",
+            )
+
     def _plain(self, column: str) -> list[Chunk] | None:
         """Return where the pages of a column lie, whose values are as they are."""
         if column not in self._chunks:
-            footer = self._footer or _footer(self.name, self.origin)  # none came to this process
-            self._chunks[column] = plain_chunks(footer, column)
+            self._chunks[column] = plain_chunks(self._opened(), column)
         return self._chunks[column]
 
     def _count_nulls(self) -> dict[str, int | None]:
@@ -122,10 +160,20 @@ class ParquetShard(Shard):
         return sizes
 
 
-def _footer(name: str, origin: Origin) -> Any:
-    """Return the parquet metadata of a file, or say what is wrong with it."""
+def _written(name: str, origin: Origin) -> tuple[int, int]:
+    """Return the bytes of a file and when it was written, by which one that changed is told."""
+    state = (origin.folder / name).stat()
+    return state.st_size, state.st_mtime_ns
+
+
+def _rows(footer: Any) -> tuple[int, ...]:
+    return tuple(footer.row_group(group).num_rows for group in range(footer.num_row_groups))
+
+
+def _footer(name: str, origin: Origin) -> tuple[tuple[int, int], Any]:
+    """Return when a file was written and its parquet metadata, or say what is wrong with it."""
     size = check_head(name, origin)
-    path = origin.folder / name
+    path, written = origin.folder / name, _written(name, origin)
     with path.open("rb") as file:
         head = file.read(len(_MAGIC))
         file.seek(max(size - len(_MAGIC), 0))
@@ -135,6 +183,6 @@ def _footer(name: str, origin: Origin) -> Any:
     if tail != _MAGIC or size < 2 * len(_MAGIC) + 4:
         raise origin.damaged(name, f"is truncated: its {size} bytes have no footer")
     try:
-        return pq.read_metadata(path)
-    except (pa.ArrowException, OSError) as error:
+        return written, pq.read_metadata(path)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise origin.damaged(name, f"has a damaged footer: {error}") from error

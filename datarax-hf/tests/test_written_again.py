@@ -1,0 +1,75 @@
+"""A parquet file that is written again while it is open is an error, and leaves nothing wrong."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import datarax
+from datarax.errors import CorruptDataError
+
+ROWS = 40_000
+
+
+def columns(order):
+    values = {"a": np.arange(ROWS) % 1000, "b": np.arange(ROWS) % 1000 + 5000}
+    return pa.table({name: values[name] for name in order})
+
+
+def write(path, order, rows=ROWS):
+    """Write a file of so many bytes whatever the order of its columns."""
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(columns(order).slice(0, rows), path, row_group_size=ROWS // 4, **options)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "train.parquet", "ab")
+    write(tmp_path / "new.parquet", "ba")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def load(folder, monkeypatch):
+    """Load it lazily, with everything that is laid out in files."""
+    monkeypatch.setattr("datarax_hf.flat.SMALL_BYTES", 0)
+    options = {"mode": "lazy", "derived_dir": str(folder.parent / "derived")}
+    return lambda **more: datarax.load(f"hf:{folder}", **options, **more)
+
+
+@pytest.mark.parametrize("rows", [[7, ROWS - 1, 3, 20_000], range(500)])
+def test_a_file_that_took_its_place_is_not_read_by_the_old_footer(folder, load, rows):
+    """Nor is what is laid out then found for the new one."""
+    with load() as source:
+        (folder.parent / "new.parquet").replace(folder / "train.parquet")
+        with pytest.raises(CorruptDataError, match=r"train\.parquet.* was written again while"):
+            source.reader.read(np.array(rows), ["a", "b"])
+    with load(shuffle=True) as source:
+        found = source.reader.read(np.array([7, 1300, 3]), ["a", "b"])
+    assert found["a"].tolist() == [7, 300, 3]
+    assert found["b"].tolist() == [5007, 5300, 5003]
+
+
+@pytest.mark.parametrize("rows", [ROWS // 4, ROWS // 2, ROWS + 1])
+def test_a_source_that_was_pickled_tells_another_file(folder, load, rows):
+    """One of fewer rows, of as many row groups or not."""
+    with load(shuffle=True) as source:
+        pickled = pickle.dumps(source)
+    table = pa.concat_tables([columns("ab"), columns("ab")])
+    pq.write_table(table.slice(0, rows), folder / "train.parquet", row_group_size=ROWS // 4)
+    with pytest.raises(CorruptDataError, match="was written again"):
+        next(pickle.loads(pickled).batches(4))
+
+
+def test_a_source_that_was_pickled_reads_the_same_file_elsewhere(load):
+    """Its footer is read again, by which it is told."""
+    with load(shuffle=True) as source:
+        batch = source.get_batch_at(0, 8)
+        other = pickle.loads(pickle.dumps(source))
+    with other:
+        np.testing.assert_array_equal(other.get_batch_at(0, 8)["a"], batch["a"])
