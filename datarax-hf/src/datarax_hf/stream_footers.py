@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any, overload
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from datarax_hf.formats.footer import FooterError, length_of, read_footer
 from datarax_hf.formats.recast import null_column
 from datarax_hf.stream_files import StreamFiles
 
@@ -53,10 +53,10 @@ class Footer:
         ranges = []
         row_group = self.metadata.row_group(group)
         for number in range(row_group.num_columns):
-            chunk = row_group.column(number)
-            path = chunk.path_in_schema
+            path = self.metadata.schema.column(number).path
             if not any(path == name or path.startswith(f"{name}.") for name in names):
                 continue
+            chunk = row_group.column(number)
             begin = chunk.data_page_offset
             if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < begin:
                 begin = chunk.dictionary_page_offset
@@ -65,12 +65,13 @@ class Footer:
 
     def nulls(self) -> Iterator[tuple[str, int | None]]:
         """Yield the path of each column chunk and its nulls, None where it does not say."""
+        schema = self.metadata.schema
+        paths = [schema.column(number).path for number in range(self.metadata.num_columns)]
         for group in range(self.metadata.num_row_groups):
             row_group = self.metadata.row_group(group)
-            for number in range(row_group.num_columns):
-                chunk = row_group.column(number)
-                told = chunk.statistics is not None and chunk.statistics.has_null_count
-                yield chunk.path_in_schema, chunk.statistics.null_count if told else None
+            for number, path in enumerate(paths):
+                told = row_group.column(number).statistics
+                yield path, told.null_count if told is not None and told.has_null_count else None
 
 
 class Footers(Sequence["int | None"]):
@@ -155,12 +156,12 @@ def _footer(name: str, tail: bytes, size: int, files: StreamFiles) -> Footer:
         raise files.damaged(name, "is a git-lfs pointer, not the data")
     if not tail.endswith(_MAGIC):
         raise files.damaged(name, f"is no whole parquet file: its {size} bytes have no footer")
-    length = int.from_bytes(tail[-8:-4], "little") + 8
+    length = length_of(tail)
     if length > size:
         raise files.damaged(name, f"has a damaged footer: it claims {length} bytes of {size}")
     if length > len(tail):
         [(tail, _)] = files.tails([name], length)
     try:
-        return Footer(pq.read_metadata(pa.BufferReader(tail)), size)
-    except (pa.ArrowException, OSError) as error:
+        return Footer(read_footer(tail), size)
+    except FooterError as error:
         raise files.damaged(name, f"has a damaged footer: {error}") from error

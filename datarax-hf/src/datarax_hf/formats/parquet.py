@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from datarax_hf.features import MalformedFeaturesError, read_features
+from datarax_hf.formats.footer import END_BYTES, FooterError, length_of, read_footer
 from datarax_hf.formats.pages import Chunk, NotPlainError, places, plain_chunks
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
@@ -41,10 +42,8 @@ class ParquetShard(Shard):
             self._sizes = self._sum_sizes()
         except MalformedFeaturesError as error:
             raise origin.damaged(name, error.what) from error.__cause__
-        except (pa.ArrowException, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
             raise origin.damaged(name, f"has a damaged footer: {error}") from error
-        if min(self.rows, default=0) < 0:
-            raise origin.damaged(name, f"has a damaged footer: {min(self.rows):,} rows in a group")
         self._chunks: dict[str, list[Chunk] | None] = {}
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
@@ -176,13 +175,20 @@ def _footer(name: str, origin: Origin) -> tuple[tuple[int, int], Any]:
     path, written = origin.folder / name, _written(name, origin)
     with path.open("rb") as file:
         head = file.read(len(_MAGIC))
-        file.seek(max(size - len(_MAGIC), 0))
-        tail = file.read()
-    if head != _MAGIC:
-        raise origin.damaged(name, f"is no parquet file: it begins with {head!r}")
-    if tail != _MAGIC or size < 2 * len(_MAGIC) + 4:
-        raise origin.damaged(name, f"is truncated: its {size} bytes have no footer")
+        file.seek(max(size - END_BYTES, 0))
+        end = file.read()
+        if head != _MAGIC:
+            raise origin.damaged(name, f"is no parquet file: it begins with {head!r}")
+        if not end.endswith(_MAGIC) or size < len(_MAGIC) + END_BYTES:
+            raise origin.damaged(name, f"is truncated: its {size} bytes have no footer")
+        length = length_of(end)
+        if length > size:
+            raise origin.damaged(
+                name, f"has a damaged footer: it claims {length:,} bytes of {size:,}"
+            )
+        file.seek(size - length)
+        tail = file.read(length)
     try:
-        return written, pq.read_metadata(path)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        return written, read_footer(tail)
+    except FooterError as error:
         raise origin.damaged(name, f"has a damaged footer: {error}") from error
