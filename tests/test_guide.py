@@ -12,6 +12,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "guide.md"
 EXAMPLE = ROOT / "examples" / "datarax-sklearn"
@@ -87,6 +89,7 @@ def test_the_example_is_what_the_guide_makes():
         assert files[name] == (EXAMPLE / name).read_text(), name
 
 
+@pytest.mark.timeout(2400)  # it makes two environments, and runs whole suites in them
 def test_the_guide_ends_with_distributions_that_pass_their_checks(tmp_path):
     (tmp_path / "page").mkdir()
     run = subprocess.run(

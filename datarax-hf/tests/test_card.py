@@ -108,3 +108,12 @@ def test_what_is_not_here_is_told_of_with_what_nobody_knows(hub):
     assert list(info.fields) == ["x", "y"]
     assert any("'tomorrow'" in note for note in info.notes)
     assert hub.downloads() == []
+
+
+@pytest.mark.parametrize("blank", ["\n", "  \r\n\r\n", "\ufeff\n"])
+def test_a_card_may_begin_with_blanks(blank):
+    """As the client of the Hub has it; lines are counted from the top of the file."""
+    card = parse_card(f"{blank}---\nlicense: mit\n---\n", "a/b")
+    assert card.text("license") == "mit"
+    broken = parse_card(f"{blank}---\nx: [\n---\n", "a/b")
+    assert f", line {2 + blank.count(chr(10))} " in broken.notes[0]

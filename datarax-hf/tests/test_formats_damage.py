@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import datarax
 from datarax.errors import CorruptDataError
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.locate import locate
@@ -101,6 +102,20 @@ def test_every_cut_of_an_arrow_file_is_an_error_or_whole_batches(read, writer):
             continue
         assert writer is pa.ipc.new_stream
         assert len(found) in {0, 10, 20}
+
+
+def test_an_arrow_file_cut_behind_a_batch_is_not_streamed_as_a_whole_one(tmp_path):
+    """Wherever its footer is cut off."""
+    whole = arrow(pa.ipc.new_file)
+    mark = whole.index(b"\xff\xff\xff\xff\0\0\0\0")  # behind the last batch
+    for end in (mark, mark + 8, mark + 20, len(whole) - 1, len(whole)):
+        (tmp_path / "train.arrow").write_bytes(whole[:end])
+        with datarax.load(f"hf:{tmp_path}", mode="streaming") as source:
+            if end == len(whole):
+                assert [int(element["a"]) for element in source] == list(range(40))
+                continue
+            with pytest.raises(CorruptDataError, match="cut off"):
+                list(iter(source))
 
 
 @pytest.mark.parametrize("offsets", [[0, 6, 12], [0, 5, 10]])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from datarax.errors import UnknownConfigError
+from datarax_hf.cache import Snapshot
 from datarax_hf.card import parse_card
 from datarax_hf.layout import find_layout, glob_pattern, lacking_shards, splits_by_name
+from datarax_hf.plan import read_contents
 
 
 def layout(files, yaml=""):
@@ -191,3 +195,9 @@ dataset_info:
         "q": {"x": make.value("string")},
     }
     assert card.records("default") == {"train": 12}
+
+
+def test_a_folder_of_this_machine_may_lie_directly_under_the_root():
+    """It is no cache, whose folders lie deeper."""
+    snapshot = Snapshot("/data", "", "", Path("/data"), {"train.csv": 4}, complete=True)
+    assert list(read_contents(snapshot).layout.configs) == ["default"]

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 CARD = "README.md"
-_FRONT = re.compile(r"\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL)
+_FRONT = re.compile(
+    r"\ufeff?(?P<blank>\s*)---[ \t]*\r?\n(?P<yaml>.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL
+)
 _OWN = {"config_name", "data_dir", "data_files", "default"}
 _LISTS = {"list": "List", "large_list": "LargeList", "sequence": "List"}
 _TYPES = {
@@ -180,7 +182,8 @@ def parse_card(text: str, dataset: str) -> Card:
         meta = yaml.safe_load(front["yaml"])
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = "" if mark is None else f", line {mark.line + 2}"
+        before = 2 + front["blank"].count("\n")
+        line = "" if mark is None else f", line {mark.line + before}"
         problem = getattr(error, "problem", None) or "it is malformed"
         return _unread(f"the YAML of {dataset}/{CARD}{line} cannot be read ({problem})")
     except (ValueError, RecursionError) as error:

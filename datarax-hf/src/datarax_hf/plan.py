@@ -257,8 +257,9 @@ def _is_conversion(snapshot: Snapshot) -> bool:
     """Return whether it is the Hub's converted copy, asked for by its ref or by its commit."""
     if snapshot.revision == CONVERTED:
         return True
-    repo = snapshot.folder.parents[1]
-    return bool(snapshot.commit) and read_ref(repo, CONVERTED) == snapshot.commit
+    if not snapshot.commit:  # a folder of this machine, which may lie anywhere
+        return False
+    return read_ref(snapshot.folder.parents[1], CONVERTED) == snapshot.commit
 
 
 def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False) -> Plan:

@@ -311,13 +311,24 @@ class ParsedStream(HubStream):
 def _batches(name: str, origin: Origin, settings: Settings, guess: Guess) -> Iterator[pa.Table]:  # noqa: ARG001  # as all formats
     """Yield the record batches of an Arrow stream, or of a file, which holds one."""
     with origin.open(name) as file:
-        if file.read(len(_FILE)) != _FILE:
+        has_footer = file.read(len(_FILE)) == _FILE
+        if not has_footer:
             file.seek(0)
         with pa.ipc.open_stream(pa.PythonFile(file, mode="r")) as batches:
             guess.columns.update(zip(batches.schema.names, batches.schema.types, strict=True))
             for batch in batches:
                 batch.validate(full=True)
                 yield pa.Table.from_batches([batch])
+        if has_footer and not _end_of(file).endswith(_FILE.rstrip(b"\0")):
+            raise origin.damaged(name, "is cut off: no footer stands behind its record batches")
+
+
+def _end_of(file: Any) -> bytes:
+    """Return the last bytes of what is left of a file."""
+    end = b""
+    while piece := file.read(2**16):
+        end = (end + piece)[-len(_FILE) :]
+    return end
 
 
 def _least(record: int, end: int | None) -> int:
