@@ -370,3 +370,81 @@ def test_batches_before_a_record_that_cannot_be_read_are_delivered():
         for batch in batches:
             delivered.extend(batch["x"].tolist())
     assert delivered == list(range(104))
+
+
+class FailingOnce(Failing):
+    """Raises the first time that it reads record `bad`."""
+
+    def record(self, index):
+        try:
+            return super().record(index)
+        except OSError:
+            self.bad = None
+            raise
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_a_pass_goes_on_where_an_error_broke_it_off(prefetch):
+    """It does not look complete, and loses no batch."""
+    batches = lazy(FailingOnce(12, 7)).batches(3, prefetch=prefetch)
+    found = [next(batches)["x"].tolist() for _ in range(2)]
+    with pytest.raises(OSError, match="record 7 is damaged"):
+        next(batches)
+    assert len(batches) == 2
+    found += [batch["x"].tolist() for batch in batches]
+    assert found == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_an_error_that_stays_is_raised_again(prefetch):
+    with lazy(Failing(12, 4)).batches(3, prefetch=prefetch) as batches:
+        next(batches)
+        for _ in range(3):
+            with pytest.raises(OSError, match="record 4"):
+                next(batches)
+            assert len(batches) == 3
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy"])
+def test_the_state_of_an_iterator_that_was_not_begun_is_the_beginning(mode):
+    """Also where the pass before was broken off; one that goes on is another thing."""
+
+    def load():
+        return datarax.load("memory:", data={"x": np.arange(10, dtype=np.int32)}, mode=mode)
+
+    source = load()
+    with source.batches(3) as broken_off:
+        next(broken_off)
+    batches = source.batches(3)
+    state = batches.get_state()
+    restored = load().batches(3)
+    restored.set_state(state)
+    assert len(restored) == len(batches) == 3
+    found = [[batch["x"].tolist() for batch in one] for one in (batches, restored)]
+    assert found[0] == found[1] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_pass_that_goes_on_while_the_interpreter_ends_is_served_or_told(begun):
+    """It does not wait for a thread that is there no more."""
+    code = f"""
+import atexit
+def late():
+    found, rest = begun or source.batches(2), 0
+    try:
+        rest = sum(1 for _ in found)
+    except RuntimeError as error:
+        assert "ending" in str(error)
+        rest = sum(1 for _ in found)
+    print(rest)
+atexit.register(late)
+import numpy as np, datarax
+source = datarax.load("memory:", data={{"n": np.arange(4000, dtype=np.int32)}}, mode="lazy")
+begun = source.batches(2) if {begun} else None
+if begun:
+    next(begun)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert 0 < int(done.stdout) <= 2000

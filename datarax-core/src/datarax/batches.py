@@ -15,6 +15,7 @@ import jax
 
 from datarax.core.checks import check_size
 from datarax.errors import SourceClosedError, StateMismatchError, UnknownFieldError
+from datarax.sources.source_state import MARK
 from datarax.staging import (
     MASK,
     Background,
@@ -112,7 +113,13 @@ class Batches:
         if self._token is None:
             self._begin()
         cursor.check(self._token)
-        staged = self._next_staged()
+        if self._pieces is None:
+            self._stage()
+        try:
+            staged = self._next_staged()
+        except BaseException:  # nothing is lost: what was staged is staged again, from the cursor
+            self._release()
+            raise
         if staged is None:
             self._finish()
             raise StopIteration
@@ -126,7 +133,11 @@ class Batches:
         stop = self._stop_epoch
         if stop is None:
             stop = self._source._host.cursor.epoch + self._epochs
-        return {"source": self._source.get_state(), "stop_epoch": stop}
+        cursor = self._source._host.cursor
+        state = self._source.get_state()
+        if self._token is None and not cursor.resumed:
+            state = _at_the_start(state)  # where this pass will begin, whatever one broke off
+        return {"source": state, "stop_epoch": stop}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` returned: the source's state too. Goes on exactly.
@@ -180,17 +191,26 @@ class Batches:
         self._token = cursor.begin()
         if self._stop_epoch is None:
             self._stop_epoch = cursor.epoch + self._epochs
+
+    def _stage(self) -> None:
+        """Stage from where the cursor stands, as a pass begins or after `next` was broken off."""
+        cursor = self._source._host.cursor
         many = 1
         if self._sharding is None:
             on_device = not self._source._stages_in_background()
             many = piece_batches(self._spec, self._size, on_device=on_device)
         plan = BatchPlan(self._source, self._size, self._remainder, self._sharding, many, {})
-        pieces = plan.pieces(cursor.epoch, cursor.offset, self._stop_epoch)
+        pieces = plan.pieces(cursor.epoch, cursor.offset, self._stop_epoch or 0)
         if not self._prefetch:
             self._pieces = pieces
         elif self._source._stages_in_background():
-            self._pieces = self._background = Background(pieces, self._prefetch)
-            weakref.finalize(self, self._background.let_go).atexit = False
+            try:
+                self._background = Background(pieces, self._prefetch)
+            except RuntimeError:  # no thread can be started: each piece is made as it is asked for
+                self._pieces = pieces
+            else:
+                self._pieces = self._background
+                weakref.finalize(self, self._background.let_go).atexit = False
         else:
             self._pieces = ahead(pieces, self._prefetch)
         if self._closed:  # by another thread, before there was one of ours to stop
@@ -222,3 +242,11 @@ class Batches:
         background, self._background = self._background, None
         if background is not None:
             background.stop()
+
+
+def _at_the_start(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a source as it stands at the beginning of its epoch."""
+    from datarax.core.data_source import CURSOR  # which imports this module
+
+    kept = {name: value for name, value in state.items() if name != MARK}
+    return {**kept, CURSOR: {**state[CURSOR], "offset": 0 * state[CURSOR]["offset"]}}

@@ -31,6 +31,9 @@ GATHERED_AT_ONCE = 8
 """Batches that one program gathers on the device: it runs no slower than one for 32, which takes
 twice as long to compile."""
 
+_LOOK_SECONDS = 0.5
+"""After so long without a piece a consumer looks whether the thread is still there."""
+
 _threads = Ending(seconds=5.0)
 """The threads that stage. One whose reader waits for what does not come is left behind."""
 
@@ -180,7 +183,7 @@ class Background:
         return self
 
     def __next__(self) -> Any:
-        kind, value = self._ready.get()
+        kind, value = self._item()
         if kind == "piece":
             return value
         self._ready.put((kind, value))
@@ -198,6 +201,20 @@ class Background:
                 self._thread.join(0.01)
         with contextlib.suppress(queue.Full):  # a consumer in another thread must not wait on
             self._ready.put_nowait(("end", None))
+
+    def _item(self) -> tuple[str, Any]:
+        """Return what is ready next, waiting for it as long as the thread may bring it.
+
+        Raises:
+            RuntimeError: If the thread was stopped, as all are when the interpreter ends.
+        """
+        while True:
+            alive = self._thread.is_alive()
+            try:
+                return self._ready.get(timeout=_LOOK_SECONDS if alive else 0)
+            except queue.Empty:
+                if not alive:
+                    raise RuntimeError("staging was stopped: the interpreter is ending") from None
 
     def let_go(self) -> None:
         """Tell the thread to stop, and wait for nothing: for the garbage collector.

@@ -21,14 +21,19 @@ class Ending:
     def __init__(self, seconds: float | None = None) -> None:
         self._seconds = seconds
         self._stops: dict[threading.Thread, Callable[[], object]] = {}
+        self._ended = False
         atexit.register(self._end)
 
     def start(self, thread: threading.Thread, stop: Callable[[], object] = lambda: None) -> None:
         """Start a thread; `stop` tells it to end.
 
         Raises:
-            RuntimeError: If no thread can be started.
+            RuntimeError: If no thread can be started, or nobody would wait for it any more.
         """
+        if self._ended:
+            raise RuntimeError(
+                "the interpreter is shutting down, and no thread is started any more"
+            )
         for other in list(self._stops):
             if other.ident is not None and not other.is_alive():
                 self._stops.pop(other, None)
@@ -40,6 +45,7 @@ class Ending:
             raise
 
     def _end(self) -> None:
+        self._ended = True
         for stop in list(self._stops.values()):
             stop()
         deadline = None if self._seconds is None else time.monotonic() + self._seconds
