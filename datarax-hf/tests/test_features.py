@@ -241,9 +241,9 @@ def test_json_is_parsed_wherever_it_stands(read):
     assert reader[0] == {"x": {"a": [1, None]}, "y": ["s", 2], "z": {"j": 3}}
     assert reader[1] == {"x": None, "y": [], "z": {"j": None}}
     assert reader.fields["x"].reason == "JSON has no fixed array form"
+    assert pickle.loads(pickle.dumps(reader))[0] == reader[0]
     raw = read(columns, {**features, "x": {"decode": False, "_type": "Json"}})
     assert raw[0]["x"] == columns["x"][0]
-    assert pickle.loads(pickle.dumps(reader))[0] == reader[0]
     with pytest.raises(CorruptDataError, match="row 0, column 'x': it is no JSON"):
         read({"x": ["{"]}, {"x": kind})[0]
 
