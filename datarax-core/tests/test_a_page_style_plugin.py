@@ -127,7 +127,7 @@ def test_its_options_are_its_configs_and_are_checked(page):
         datarax.load("page:cats?required_param=many")
     with pytest.raises(UnknownOptionError, match="takes no option 'shuffle'"):
         datarax.load("page:cats", required_param=3, shuffle=True)
-    with pytest.raises(UnknownOptionError, match="takes no option 'target'"):
+    with pytest.raises(UnknownOptionError, match="takes 'target' in the URI: 'page:TARGET'"):
         datarax.load("page:cats", required_param=3, target="dogs")
 
 

@@ -113,10 +113,10 @@ def test_target_and_revision_go_to_the_configs_fields():
 
 
 def test_what_the_uri_says_by_place_cannot_be_said_by_option():
-    for name in ("repo", "revision"):
-        with pytest.raises(UnknownOptionError, match=f"takes no option {name!r}"):
+    for name, form in (("repo", "p:TARGET"), ("revision", "p:TARGET@REVISION")):
+        with pytest.raises(UnknownOptionError, match=f"takes {name!r} in the URI: '{form}'"):
             build("p:t", **{name: "x"})
-        with pytest.raises(UnknownOptionError, match=f"takes no option {name!r}"):
+        with pytest.raises(UnknownOptionError, match=f"takes {name!r} in the URI: '{form}'"):
             build(f"p:t?{name}=x")
 
 

@@ -133,7 +133,7 @@ def test_all_is_every_split_unless_one_bears_that_name():
     assert names == ["train", "test"]
     assert [term.name for term in choose_split("all", ("all", "test"), dataset="d")] == ["all"]
     for asked in ("all[:3]", "train+all"):
-        with pytest.raises(UnknownSplitError, match="no split 'all'; its splits are"):
+        with pytest.raises(UnknownSplitError, match="no split 'all': the word stands alone"):
             choose_split(asked, ("train", "test"), dataset="d")
 
 

@@ -186,3 +186,33 @@ def test_more_is_read_than_datasets_does(tmp_path):
             theirs(folder)
         for mode in MODES:
             assert ours(folder, mode)[0]["x"] == 1
+
+
+FEATURES = "  features:\n  - {name: x, dtype: string}\n"
+NAMED = f"dataset_info:\n- config_name: other\n{FEATURES}"
+BARE = f"dataset_info:\n{FEATURES}"
+CONFIGS = "configs:\n- {config_name: own, data_files: a.csv}\n"
+
+
+@pytest.mark.parametrize(
+    ("card", "standalone"),
+    [
+        (f"{NAMED}{CONFIGS}", ""),
+        (f"{BARE}{CONFIGS}", ""),
+        (BARE, ""),
+        (NAMED.replace("other", "own") + CONFIGS, ""),
+        (CONFIGS, CONFIGS.replace("a.csv", "b.csv")),
+        (CONFIGS, BARE.replace("info:", "info:\n  config_name: own")),
+        ("license: mit\n", CONFIGS.replace("a.csv", "b.csv")),
+    ],
+)
+def test_which_entry_of_a_card_speaks_for_a_config(tmp_path, card, standalone):
+    """Its own; that of another config decides nothing, and `.huggingface.yaml` counts first."""
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    (tmp_path / "b.csv").write_text("x\n2\n")
+    (tmp_path / "README.md").write_text(f"---\n{card}---\n")
+    if standalone:
+        (tmp_path / ".huggingface.yaml").write_text(standalone)
+    theirs = datasets.load_dataset(str(tmp_path), split="train", cache_dir=tmp_path / "cache")
+    with datarax.load(f"hf:{tmp_path}") as source:
+        assert [record["x"] for record in source] == theirs["x"][:]

@@ -65,7 +65,7 @@ def theirs(folder):
 
 
 def ours(folder, names):
-    layout = find_layout([*names, CARD], read_card(folder / CARD, "a/b"))
+    layout = find_layout([*names, CARD], read_card(folder, "a/b"))
     found = {
         config: {split: list(files) for split, files in splits.items() if files}
         for config, splits in layout.configs.items()

@@ -62,13 +62,19 @@ def digits(count, seed=0, size=(6, 5)):
 
 
 def snapshot(cache, dataset, files, commit="a" * 40, refs=("main",)):
-    """Write a hub cache by hand, as a copied one looks, and return the snapshot's folder."""
+    """Write a hub cache by hand, as a copied one looks, and return the snapshot's folder.
+
+    It has no listing; of a dataset without a card it is noted that there is none.
+    """
     repo = cache / ("datasets--" + dataset.replace("/", "--"))
     folder = repo / "snapshots" / commit
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data.encode() if isinstance(data, str) else data)
+    if "README.md" not in files:
+        (repo / ".no_exist" / commit).mkdir(parents=True, exist_ok=True)
+        (repo / ".no_exist" / commit / "README.md").touch()
     for ref in refs:
         path = repo / "refs" / ref
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import warnings
 import numpy as np
 import pytest
 
+import datarax
 from datarax.errors import CacheMissError, UnknownConfigError, UnknownDatasetError
 from datarax.registry.loading import fetch, inspect, load, verify
 from datarax.testing.offline import no_network
@@ -417,3 +419,93 @@ def test_a_converted_dataset_is_told_of_with_its_own_card(converted):
     """The licence is that of main, whose files are not read."""
     converted(UNREAD["tars and a card"])
     assert inspect("hf:a/b", config="one").licence == "mit"
+
+
+SEVERAL = """---
+configs:
+- {config_name: en, data_files: en/*.csv}
+- {config_name: de fr, data_files: de/*.csv}
+---
+"""
+
+
+def test_without_the_card_nothing_is_guessed_that_it_would_say(hub, cache):
+    """Files that a client brought one by one: which config they are, and all of it, is unknown."""
+    from huggingface_hub import hf_hub_download
+
+    files = {"en/a.csv": "x\n1\n", "en/b.csv": "x\n2\n", "de/a.csv": "x\n3\n"}
+    hub.publish("a/b", {"README.md": SEVERAL, **files})
+    download = functools.partial(hf_hub_download, "a/b", repo_type="dataset", cache_dir=cache)
+    download("en/a.csv", endpoint=hub.endpoint)
+    with no_network():
+        for options in ({}, {"config": "de fr"}):
+            with pytest.raises(CacheMissError, match=r"Missing:\n.*/README\.md\nThe card says"):
+                datarax.load("hf:a/b", local_files_only=True, **options)
+        with pytest.warns(UserWarning, match="the card is not on this machine"):
+            assert len(datarax.load("hf:a/b", local_files_only=True, config="en")) == 1
+    for name in ("README.md", "en/b.csv"):
+        download(name, endpoint=hub.endpoint)
+    with no_network():
+        assert len(datarax.load("hf:a/b", local_files_only=True, config="en")) == 2
+        with pytest.raises(UnknownConfigError, match="the configs 'en', 'de fr' and none is"):
+            datarax.load("hf:a/b", local_files_only=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "served"),
+    [
+        ("data/train-00000-of-00001.parquet", True),
+        ("train.parquet", True),
+        ("mine/train.parquet", True),
+        ("test/0.parquet", True),
+        ("test/0.csv", True),
+        ("en/train.parquet", False),
+        ("en/train.csv", False),
+    ],
+)
+def test_files_of_one_folder_speak_for_themselves_unless_it_may_be_a_config(
+    hub, cache, make, file, served
+):
+    """A folder of another name than a dataset's own, its data's or a split's may be one of many.
+
+    Of files whose types a card may give it is said that there is none.
+    """
+    from huggingface_hub import hf_hub_download
+
+    data = make.parquet({"x": [1]}) if file.endswith("parquet") else "x\n1\n"
+    hub.publish("a/mine", {"README.md": "# mine", file: data})
+    place = {"repo_type": "dataset", "cache_dir": cache, "endpoint": hub.endpoint}
+    hf_hub_download("a/mine", file, **place)
+    with no_network():
+        if served and file.endswith("parquet"):
+            assert len(datarax.load("hf:a/mine", local_files_only=True)) == 1
+        elif served:
+            with pytest.warns(UserWarning, match="the card is not on this machine"):
+                assert len(datarax.load("hf:a/mine", local_files_only=True)) == 1
+        else:
+            with pytest.raises(CacheMissError, match=r"Missing:\n.*/README\.md"):
+                datarax.load("hf:a/mine", local_files_only=True)
+        if file == "en/train.parquet":
+            assert len(datarax.load("hf:a/mine", local_files_only=True, config="en")) == 1
+            with pytest.raises(CacheMissError, match=r"Missing:\n.*/README\.md"):
+                datarax.load("hf:a/mine", local_files_only=True, config="fr")
+        if file == "train.parquet":
+            with pytest.raises(CacheMissError, match="does not hold the dataset's card") as caught:
+                datarax.load("hf:a/mine", local_files_only=True, config="fr")
+            assert isinstance(caught.value, UnknownConfigError)
+
+
+def test_a_dataset_that_is_known_to_have_no_card_lacks_none(hub, cache):
+    """huggingface_hub notes what it asked for in vain, as `datasets` does before it loads."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    hub.publish("a/b", {"en/a.csv": "x\n1\n"})
+    place = {"repo_type": "dataset", "cache_dir": cache, "endpoint": hub.endpoint}
+    hf_hub_download("a/b", "en/a.csv", **place)
+    with no_network(), pytest.raises(CacheMissError, match="README"):
+        datarax.load("hf:a/b", local_files_only=True)
+    with pytest.raises(EntryNotFoundError):
+        hf_hub_download("a/b", "README.md", **place)
+    with no_network():
+        assert len(datarax.load("hf:a/b", local_files_only=True)) == 1

@@ -7,6 +7,8 @@ import warnings
 import pytest
 
 import datarax
+from datarax.errors import CacheMissError
+from datarax.testing.offline import no_network
 from datarax_hf.card import parse_card
 
 MEDIA = {
@@ -117,3 +119,67 @@ def test_a_card_may_begin_with_blanks(blank):
     assert card.text("license") == "mit"
     broken = parse_card(f"{blank}---\nx: [\n---\n", "a/b")
     assert f", line {2 + blank.count(chr(10))} " in broken.notes[0]
+
+
+CONFIGS = {
+    "{config_name: a, data_files: a.csv}": "it is {'config_name': 'a'",
+    "[a.csv]": "its entry 'a.csv' is no mapping",
+    "[{data_files: 3}]": "data_files is 3",
+    "[{data_files: [{split: train}]}]": "{'split': 'train'} in data_files has no 'split' or no",
+    "[{data_files: [{split: train, path: 3}]}]": "3 is neither a path nor a list of paths",
+}
+
+
+@pytest.mark.parametrize(("configs", "said"), CONFIGS.items())
+def test_configs_that_cannot_be_read_say_why(tmp_path, configs, said):
+    """And file names speak in their place."""
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    (tmp_path / "README.md").write_text(f"---\nconfigs: {configs}\n---\n")
+    records, warned = loaded(tmp_path)
+    assert records == [{"x": 1}]
+    assert said in warned[0]
+    assert "splits are from file names" in warned[0]
+
+
+def test_a_card_that_cannot_be_opened_is_a_note(tmp_path):
+    """A folder of its name."""
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    (tmp_path / "README.md").mkdir()
+    records, warned = loaded(tmp_path)
+    assert records == [{"x": 1}]
+    assert "README.md cannot be read (Is a directory)" in warned[0]
+
+
+STANDALONE = "configs:\n- {config_name: d, data_files: b.csv}\n"
+
+
+def test_the_hubs_own_yaml_file_counts_before_the_card(tmp_path):
+    """For each entry that it has; what it lacks is the card's."""
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    (tmp_path / "b.csv").write_text("x\n2\n")
+    (tmp_path / "README.md").write_text(
+        "---\nlicense: mit\nconfigs:\n- {config_name: d, data_files: a.csv}\n---\n"
+    )
+    assert loaded(tmp_path)[0] == [{"x": 1}]
+    (tmp_path / ".huggingface.yaml").write_text(STANDALONE)
+    assert loaded(tmp_path)[0] == [{"x": 2}]
+    assert datarax.inspect(f"hf:{tmp_path}").licence == "mit"
+    (tmp_path / ".huggingface.yaml").write_text("a: 1\nb: [\n")
+    records, warned = loaded(tmp_path)
+    assert records == [{"x": 1}]
+    assert ".huggingface.yaml, line 3 cannot be read" in warned[0]
+
+
+def test_the_hubs_own_yaml_file_is_fetched_carried_and_missed(hub, cache, tmp_path, monkeypatch):
+    """As the card is."""
+    from datarax.registry.loading import fetch
+
+    hub.publish("a/b", {".huggingface.yaml": STANDALONE, "a.csv": "x\n1\n", "b.csv": "x\n2\n"})
+    fetched = fetch("hf:a/b")
+    assert any(name.endswith(".huggingface.yaml") for name in fetched.files)
+    assert not any(name.endswith("a.csv") for name in fetched.files)
+    with no_network():
+        assert datarax.load("hf:a/b", local_files_only=True)[0]["x"] == 2
+        next(cache.rglob(".huggingface.yaml")).unlink()
+        with pytest.raises(CacheMissError, match=r"Missing:\n.*/\.huggingface\.yaml"):
+            datarax.load("hf:a/b", local_files_only=True)

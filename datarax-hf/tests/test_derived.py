@@ -250,6 +250,10 @@ def test_the_folders_follow_the_option_the_environment_and_the_hub_cache(monkeyp
     monkeypatch.setenv("DATARAX_CACHE_LIMIT", "7")
     assert derived_folders(None, None) == (tmp_path / "moved",)
     assert Derived.of(HFSourceConfig(name="mnist")).limit == 7
+    for odd in ("abc", "-1", "1.5", "٣"):
+        monkeypatch.setenv("DATARAX_CACHE_LIMIT", odd)
+        with pytest.raises(ValueError, match=f"DATARAX_CACHE_LIMIT is a .* got '{odd}'"):
+            Derived.of(HFSourceConfig(name="mnist"))
     config = HFSourceConfig(name="mnist", derived_dir=tmp_path / "option", derived_limit=8)
     assert Derived.of(config).folders[0].parent == tmp_path / "option"
     assert Derived.of(config).limit == 8

@@ -154,6 +154,8 @@ def test_a_path_that_leads_nowhere_or_to_no_data_is_said(read, write):
     """The error names what is read."""
     with pytest.raises(UnknownDatasetError, match="is no folder and no file of this machine"):
         read({}, name="/nothing.csv")
+    with pytest.raises(UnknownDatasetError, match=r"is a file of no format that is read; read are"):
+        read({"a.foo": "x"}, name="/a.foo")
     with pytest.raises(UnknownDatasetError, match="audio folder files; read are parquet, Arrow"):
         read({"a/x.wav": "x", "metadata.csv": "file_name\na/x.wav\n"})
 
@@ -377,6 +379,28 @@ def test_metadata_that_is_dropped_leaves_the_images_alone(read, make, options):
     )
     assert len(reader) == 2
     assert list(reader.fields) == ["image"]
+
+
+def test_metadata_files_of_two_formats_are_refused(read, make):
+    """Each of their rows would be a record, so that each image came twice."""
+    image = make.png(np.zeros((2, 2), np.uint8))["bytes"]
+    files = {
+        "0.png": image,
+        "metadata.csv": "file_name,n\n0.png,1\n",
+        "metadata.jsonl": lines([{"file_name": "0.png", "n": 1}]),
+    }
+    with pytest.raises(CorruptDataError, match=r"'metadata.csv' .* and so does 'metadata.jsonl'"):
+        read(files)
+
+
+@pytest.mark.parametrize("rows", ["file_name,n\n7,1\n", "name,n\n7.png,1\n"])
+def test_metadata_without_names_of_images_says_what_it_has(read, make, rows):
+    """Numbers are no names."""
+    image = make.png(np.zeros((2, 2), np.uint8))["bytes"]
+    with pytest.raises(
+        CorruptDataError, match=r"no column 'file_name' of texts .*\((int64|string)\)"
+    ):
+        read({"7.png": image, "metadata.csv": rows})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 
 import pyarrow as pa
@@ -171,6 +172,10 @@ def test_a_cache_that_can_be_none_is_said(hub, make, tmp_path, mode):
     """A file in its place, above it, or a folder where none can be made; offline it is a miss."""
     hub.publish("a/b", {"README.md": "# b", "train.parquet": make.parquet({"x": [1]})})
     (tmp_path / "file").write_text("x")
+    hub.publish("a/bare", {"train.parquet": make.parquet({"x": [1]})})
+    if mode == "lazy":  # a stream of what has no card writes nothing
+        with pytest.raises(CacheWriteError, match="give another by cache_dir="):
+            datarax.load("hf:a/bare", cache_dir=tmp_path / "file")
     for place in (tmp_path / "file", tmp_path / "file" / "below", "/proc/cache"):
         with pytest.raises(CacheWriteError, match="give another by cache_dir=") as caught:
             datarax.load("hf:a/b", cache_dir=place, mode=mode)
@@ -190,3 +195,40 @@ def test_a_ref_that_is_no_text_is_a_miss_and_is_written_anew(hub, make, cache):
             datarax.load("hf:a/b", local_files_only=True)
         datarax.load("hf:a/b")
         datarax.load("hf:a/b", local_files_only=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "//datasets/ylecun/mnist",
+        "datasets/ylecun/mnist",
+        "datasets/ylecun/mnist/tree/main",
+        "https://huggingface.co/datasets/ylecun/mnist",
+    ],
+)
+def test_the_address_of_a_datasets_page_says_its_name(name, cache):
+    """As it is copied out of a browser, or written for a file system."""
+    said = "write 'hf:ylecun/mnist' for the dataset on the Hub"
+    with pytest.raises((InvalidURIError, UnknownDatasetError), match=said):
+        datarax.load(f"hf:{name}", local_files_only=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_what_is_neither_a_folder_nor_a_file_is_said(tmp_path):
+    """A pipe, which would be waited for, and a home of nobody."""
+    os.mkfifo(tmp_path / "a.csv")
+    for path in (tmp_path / "a.csv", "~nobody-at-all/x"):
+        with pytest.raises(UnknownDatasetError, match="is no folder and no file of this machine"):
+            datarax.load(f"hf:{path}")
+
+
+def test_hashes_of_what_is_not_the_hubs_are_not_promised(publish):
+    """No network would bring them."""
+    uri = publish({"a.csv": "x\n1\n"}, "in a folder")
+    with pytest.raises(NotImplementedError, match="no hash is published; load it without verify"):
+        datarax.load(uri, verify=True)
+
+
+def test_an_option_that_belongs_into_the_uri_is_shown_there():
+    with pytest.raises(TypeError, match="takes 'revision' in the URI: 'hf:TARGET@REVISION'"):
+        datarax.load("hf:mnist", revision="main")

@@ -223,7 +223,8 @@ def test_inspect_notes_a_card_that_cannot_be_read_and_one_that_miscounts(cache, 
     card = "---\ndataset_info: {splits: [{name: train, num_examples: 9}]}\n---\n"
     make.snapshot(cache, "a/odd", {"README.md": card, "train.parquet": data})
     info = datarax.inspect("hf:a/odd", local_files_only=True)
-    assert "the card says 9 records of 'train', its files hold 3" in info.notes[0]
+    assert "the card says 9 records of 'train', its files hold 3" in info.notes[1]
+    assert "the cache holds no listing of this revision" in info.notes[0]
 
 
 def test_the_plugin_lists_the_datasets_of_the_cache(digits):

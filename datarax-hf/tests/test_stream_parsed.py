@@ -235,3 +235,13 @@ def test_splits_of_several_formats_say_which_mode_reads_them(hub, make):
     for split in ("train", "test"):
         with datarax.load("hf:a/b", mode="streaming", split=split) as source:
             assert len(list(source)) == 50
+
+
+def test_columns_that_stand_twice_in_an_arrow_file_are_refused(tmp_path):
+    """As in the other modes; which of them a name means nobody can say."""
+    table = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
+    with pa.ipc.new_file(tmp_path / "train.arrow", table.schema) as file:
+        file.write_table(table)
+    for mode in ("eager", "lazy", "streaming"):
+        with pytest.raises(CorruptDataError, match="'train.arrow' has columns twice: 'x'"):
+            datarax.load(f"hf:{tmp_path}", mode=mode)

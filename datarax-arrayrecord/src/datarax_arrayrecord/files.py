@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import itertools
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def find(path: str) -> Shards:
         ValueError: If a folder holds files of several sets.
         CorruptDataError: If a file's shard number lies beyond its set.
     """
-    place = Path(check_local(path)).expanduser()
+    place = Path(os.path.expanduser(check_local(path)))  # noqa: PTH111  # `~nobody` stays
     if place.is_file():
         return Shards((place,))
     if place.is_dir():

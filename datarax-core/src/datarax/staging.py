@@ -149,16 +149,21 @@ class BatchPlan(NamedTuple):
     def _streamed(self, epoch: int, offset: int) -> Iterator[Piece]:
         held: Staged | None = None
         skipped = 0
-        for batch, elements in self.source._stream_batches(epoch, offset, self.size, self.many):
-            if elements < self.size and self.remainder == "drop":
-                skipped = elements
-                break
+        try:
+            for batch, elements in self.source._stream_batches(epoch, offset, self.size, self.many):
+                if elements < self.size and self.remainder == "drop":
+                    skipped = elements
+                    break
+                if held is not None:
+                    yield [held]
+                padded = batch if self.remainder != "pad" else pad_rows(batch, self.size, MASK)
+                held = Staged(
+                    padded if self.sharding is None else to_device(padded, self.sharding), elements
+                )
+        except Exception:
             if held is not None:
                 yield [held]
-            padded = batch if self.remainder != "pad" else pad_rows(batch, self.size, MASK)
-            held = Staged(
-                padded if self.sharding is None else to_device(padded, self.sharding), elements
-            )
+            raise
         if held is None:
             yield EmptyEpoch(skipped)
         else:

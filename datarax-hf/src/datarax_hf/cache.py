@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 from datarax.errors import CorruptDataError
-from datarax_hf.names import aliases, canonical, is_dataset_name, stays_inside
+from datarax_hf.names import aliases, canonical, is_dataset_name, stays_inside, user_path
 
 MAIN = "main"
 NAMES = "datarax-names"
@@ -84,7 +84,7 @@ def hub_cache(cache_dir: StrPath | None) -> Path:
         or os.environ.get("HUGGINGFACE_HUB_CACHE")
         or str(hub_home() / "hub")
     )
-    path = Path(os.path.expandvars(chosen)).expanduser().absolute()
+    path = user_path(os.path.expandvars(chosen)).absolute()
     # Beside `folder/..` is beside what that leads to, and not within the folder.
     return Path(os.path.realpath(path)) if ".." in path.parts else path
 
@@ -193,6 +193,11 @@ def snapshot(repo: Path, dataset: str, revision: str, commit: str) -> Snapshot:
     files: dict[str, int | None] = {name: entry.size for name, entry in tree.items()}
     hashes = {name: entry.hash for name, entry in tree.items()}
     return Snapshot(dataset, revision, commit, folder, files, complete=True, hashes=hashes)
+
+
+def is_known_absent(snapshot: Snapshot, name: str) -> bool:
+    """Return whether huggingface_hub noted that the commit has no such file."""
+    return (snapshot.folder.parents[1] / ".no_exist" / snapshot.commit / name).exists()
 
 
 def on_disk(folder: Path) -> dict[str, int | None]:

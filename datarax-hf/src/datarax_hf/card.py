@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from datarax_hf.front_matter import IN_ITS_PLACE, Said, front_matter, mapping_in
+
 CARD = "README.md"
-_FRONT = re.compile(
-    r"\ufeff?(?P<blank>\s*)---[ \t]*\r?\n(?P<yaml>.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL
-)
+CARDS = (CARD, ".huggingface.yaml")
+"""The files that say what a dataset is; what the latter one says counts before the former."""
+
 _OWN = {"config_name", "data_dir", "data_files", "default"}
 _LISTS = {"list": "List", "large_list": "LargeList", "sequence": "List"}
 _TYPES = {
@@ -78,10 +80,13 @@ class Card:
     notes: tuple[str, ...] = ()
 
     def info_of(self, config: str) -> Mapping[str, Any]:
-        """Return the `dataset_info` of a configuration, or an empty mapping."""
+        """Return the `dataset_info` of a configuration, or an empty mapping.
+
+        Where the card lists no configurations there is one, and a single entry is its.
+        """
         if config in self.info:
             return self.info[config]
-        if len(self.info) == 1 and len(self.configs) < 2:
+        if len(self.info) == 1 and not self.configs:
             return next(iter(self.info.values()))
         return {}
 
@@ -161,52 +166,50 @@ def one_file(name: str) -> Card:
     return Card((CardConfig("default", {"train": (glob,)}),))
 
 
-def read_card(path: Path, dataset: str) -> Card:
-    """Return the card at `path`; an absent file is an empty card."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return Card()
-    return parse_card(text, dataset)
+def read_card(folder: Path, dataset: str) -> Card:
+    """Return what the card in a folder says, an absent one being empty.
+
+    What `.huggingface.yaml` beside it says counts in place of the entries of the same name.
+    """
+    said = [_said(folder / name, name, dataset) for name in CARDS]
+    meta = {key: value for part, _ in said for key, value in part.items()}
+    return _card(meta, tuple(note for _, notes in said for note in notes), dataset)
 
 
 def parse_card(text: str, dataset: str) -> Card:
     """Return what the YAML at the head of `text` says."""
-    import yaml
+    return _card(*front_matter(text, f"{dataset}/{CARD}"), dataset)
 
-    front = _FRONT.match(text)
-    if front is None:
-        return Card()
+
+def _said(path: Path, name: str, dataset: str) -> Said:
+    where = f"{dataset}/{name}"
     try:
-        # Not by libyaml: up to 0.2.5 it follows nesting without an end until the process crashes.
-        meta = yaml.safe_load(front["yaml"])
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        before = 2 + front["blank"].count("\n")
-        line = "" if mark is None else f", line {mark.line + before}"
-        problem = getattr(error, "problem", None) or "it is malformed"
-        return _unread(f"the YAML of {dataset}/{CARD}{line} cannot be read ({problem})")
-    except (ValueError, RecursionError) as error:
-        return _unread(f"the YAML of {dataset}/{CARD} cannot be read ({error})")
-    if meta is None:
-        return Card()
-    if not isinstance(meta, Mapping):
-        return _unread(f"the YAML of {dataset}/{CARD} is no mapping")
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, ()
+    except OSError as error:
+        return {}, (f"{where} cannot be read ({error.strerror}){IN_ITS_PLACE}",)
+    return front_matter(text, where) if name == CARD else mapping_in(text, where)
+
+
+def _card(meta: Mapping[str, Any], notes: tuple[str, ...], dataset: str) -> Card:
+    info = _info(meta.get("dataset_info"))
     try:
-        configs = tuple(_config(entry) for entry in meta.get("configs") or ())
+        listed = meta.get("configs") or ()
+        if not isinstance(listed, list | tuple):
+            raise TypeError(f"it is {listed!r} and no list")
+        configs = tuple(map(_config, listed))
         if len({config.name for config in configs}) < len(configs):
             raise ValueError("a config_name stands twice")  # one way to the note
     except _MALFORMED as error:
         note = f"'configs' in {dataset}/{CARD} cannot be read ({error}); splits are from file names"
-        return Card((), _info(meta.get("dataset_info")), meta, (note,))
-    return Card(configs, _info(meta.get("dataset_info")), meta)
-
-
-def _unread(what: str) -> Card:
-    return Card(notes=(f"{what}; configs and splits are read from file names",))
+        return Card((), info, meta, (*notes, note))
+    return Card(configs, info, meta, notes)
 
 
 def _config(entry: Mapping[str, Any]) -> CardConfig:
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"its entry {entry!r} is no mapping")
     name = str(entry.get("config_name", "default"))
     folder = str(entry.get("data_dir") or "").strip("/").removeprefix("./")
     files = entry.get("data_files")
@@ -214,7 +217,7 @@ def _config(entry: Mapping[str, Any]) -> CardConfig:
         name=name,
         data_files=None if files is None else _data_files(files),
         data_dir="" if folder == "." else folder,
-        default=entry.get("default") is True,
+        default=bool(entry.get("default")),
         options={str(key): value for key, value in entry.items() if key not in _OWN},
     )
 
@@ -225,10 +228,14 @@ def _data_files(files: Any) -> dict[str, tuple[str, ...]]:
         return {"train": (files,)}
     if isinstance(files, Mapping):
         return {str(split): _globs(path) for split, path in files.items()}
+    if not isinstance(files, list):
+        raise TypeError(f"data_files is {files!r}")
     if all(isinstance(entry, str) for entry in files):
         return {"train": _globs(files)}
     by_split: dict[str, tuple[str, ...]] = {}
     for entry in files:
+        if not isinstance(entry, Mapping) or not {"split", "path"} <= set(entry):
+            raise TypeError(f"{entry!r} in data_files has no 'split' or no 'path'")
         split = str(entry["split"])
         if split in by_split:
             raise ValueError(f"the split {split!r} stands twice")
@@ -237,7 +244,7 @@ def _data_files(files: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _globs(path: Any) -> tuple[str, ...]:
-    globs = (path,) if isinstance(path, str) else tuple(path)
+    globs = tuple(path) if isinstance(path, list) else (path,)
     if not all(isinstance(glob, str) for glob in globs):
         raise TypeError(f"{path!r} is neither a path nor a list of paths")
     return globs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datarax.registry.info import Fetched
-from datarax_hf.card import CARD
+from datarax_hf.card import CARDS
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.locate import locate
 
@@ -21,9 +21,8 @@ def fetch(config: HFSourceConfig) -> Fetched:
     """
     plan = locate(config, every=True)
     snapshot = plan.snapshot
-    names = [name for files in plan.files.values() for name in files]
-    if snapshot.has(CARD):
-        names.insert(0, CARD)
+    cards = [name for name in CARDS if snapshot.has(name)]
+    names = [*cards, *(name for files in plan.files.values() for name in files)]
     if not snapshot.commit:
         sizes = {name: snapshot.path(name).stat().st_size for name in names}
         return Fetched(folder=str(snapshot.folder), files=sizes)

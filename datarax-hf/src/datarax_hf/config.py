@@ -11,7 +11,7 @@ from typing import SupportsIndex
 from datarax.errors import InvalidURIError
 from datarax.sources import SourceConfig
 from datarax.sources.config import environment_switch
-from datarax_hf.names import LONGEST, is_dataset_name, is_local
+from datarax_hf.names import LONGEST, is_dataset_name, is_local, meant_name
 from datarax_hf.tokens import checked_token
 
 IMAGE_MODES = ("L", "LA", "RGB", "RGBA")
@@ -84,7 +84,7 @@ class HFSourceConfig(SourceConfig):
                 f"{self.name!r} cannot be a dataset on the Hub; write 'dataset' or "
                 "'namespace/dataset' in letters, digits, '.', '_' and '-', each of up to "
                 f"{LONGEST} characters and without '.git' at the end, or './folder' for a folder "
-                "of this machine"
+                f"of this machine{meant_name(self.name)}"
             )
         if self.revision is not None and not _is_ref(self.revision):
             raise InvalidURIError(

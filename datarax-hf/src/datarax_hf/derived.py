@@ -25,6 +25,7 @@ from typing import Any
 from datarax_hf.cache import StrPath, hub_cache
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.flushing import Flushing
+from datarax_hf.names import user_path
 
 fcntl: Any
 try:
@@ -72,7 +73,7 @@ class Derived:
         """Return the derived cache that a config and the environment choose."""
         limit = config.derived_limit
         if limit is None and os.environ.get("DATARAX_CACHE_LIMIT"):
-            limit = int(os.environ["DATARAX_CACHE_LIMIT"])
+            limit = _limit(os.environ["DATARAX_CACHE_LIMIT"])
         return cls(derived_folders(config.derived_dir, config.cache_dir), limit)
 
     @property
@@ -276,6 +277,13 @@ class Hold:
         self._finalizer()
 
 
+def _limit(text: str) -> int:
+    """Return the bytes that DATARAX_CACHE_LIMIT gives."""
+    if not re.fullmatch(r"\d{1,18}", text.strip(), re.ASCII):
+        raise ValueError(f"DATARAX_CACHE_LIMIT is a number of bytes, 0 or more; got {text!r}")
+    return int(text)
+
+
 def derived_folders(derived_dir: StrPath | None, cache_dir: StrPath | None) -> tuple[Path, ...]:
     """Return where derived files lie.
 
@@ -284,8 +292,8 @@ def derived_folders(derived_dir: StrPath | None, cache_dir: StrPath | None) -> t
     """
     chosen = derived_dir or os.environ.get("DATARAX_CACHE")
     if chosen:
-        return (Path(os.path.expandvars(str(chosen))).expanduser().absolute(),)
-    own = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "datarax"
+        return (user_path(os.path.expandvars(str(chosen))).absolute(),)
+    own = user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").absolute() / "datarax"
     return (hub_cache(cache_dir).with_name("datarax"), own)
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from datarax.errors import CacheMissError, DataraxError, UnknownDatasetError, UnknownSplitError
+from datarax.errors import (
+    CacheMissError,
+    DataraxError,
+    UnknownConfigError,
+    UnknownDatasetError,
+    UnknownSplitError,
+)
 
 
 class HubConnectionError(DataraxError, ConnectionError):
@@ -19,6 +25,10 @@ class HubTokenError(DataraxError, ValueError):
 
 class CacheWriteError(DataraxError, OSError):
     """The cache folder is full, would be, or cannot be written."""
+
+
+class ConfigNotCachedError(UnknownConfigError, CacheMissError):
+    """A configuration that no cached file tells of, in a cache without the dataset's card."""
 
 
 class SplitNotCachedError(UnknownSplitError, CacheMissError):

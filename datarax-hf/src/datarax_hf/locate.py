@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datarax.errors import CacheMissError, DataraxError, UnknownDatasetError, listing
@@ -19,16 +18,19 @@ from datarax_hf.cache import (
     on_disk,
     repo_folder,
 )
-from datarax_hf.card import CARD, one_file
+from datarax_hf.card import CARDS, one_file
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.errors import HubConnectionError
+from datarax_hf.formats.kinds import SUPPORTED
 from datarax_hf.layout import CONVERTED, looks_converted
-from datarax_hf.names import aliases, canonical, is_local
+from datarax_hf.names import aliases, canonical, is_local, meant_name, user_path
 from datarax_hf.plan import Contents, Plan, make_plan, read_contents
 from datarax_hf.remedy import cache_miss, fetch_command, what_is_wrong
 
 if TYPE_CHECKING:
     from datarax_hf.hub import Hub
+
+_WHAT_A_CARD_SAYS = "The card says which of the files are of which config and split."
 
 SIZES_OF = 10_000
 """Files of a dataset that the Hub is asked the sizes of, at most, where nothing is to be loaded."""
@@ -121,17 +123,20 @@ def _cached(config: HFSourceConfig, *, every: bool = False) -> Plan:
         try:
             plan = make_plan(contents, config, every=every)
         except DataraxError as error:
-            wrong = _without_card(contents, config) if contents.lacks_card() else error
+            blind = contents.lacks_card(config.config)
+            wrong = _without_card(contents, config) if blind else error
             first = wrong if first is None else first
             continue
-        if not contents.lacks_card() and not plan.lacking():
+        if not contents.lacks_card(config.config) and not plan.lacking():
             return plan
         first = plan if first is None else first
     if isinstance(first, Plan):
         snapshot = first.snapshot
-        names = [CARD] if first.contents.lacks_card() else []
+        blind = first.contents.lacks_card(config.config)
+        names = first.contents.missing_cards() if blind else []
         paths = [snapshot.folder / name for name in (*names, *first.lacking())]
-        raise cache_miss(snapshot.dataset, snapshot.revision, paths, config)
+        found = _WHAT_A_CARD_SAYS if blind else ""
+        raise cache_miss(snapshot.dataset, snapshot.revision, paths, config, found=found)
     if first is None:
         raise AssertionError("a cached snapshot is never without contents")
     raise first
@@ -187,7 +192,7 @@ def held(config: HFSourceConfig) -> Plan:
 
 def _is_whole(contents: Contents, config: HFSourceConfig) -> bool:
     try:
-        return not contents.lacks_card() and not make_plan(contents, config).lacking()
+        return not contents.lacks_card(config.config) and not make_plan(contents, config).lacking()
     except DataraxError:
         return False
 
@@ -267,12 +272,14 @@ def _not_converted(contents: Contents, config: HFSourceConfig) -> UnknownDataset
 def _without_card(contents: Contents, config: HFSourceConfig) -> CacheMissError:
     """Return the error for a snapshot whose card is missing and may change the answer."""
     snapshot = contents.snapshot
-    return cache_miss(snapshot.dataset, snapshot.revision, [snapshot.folder / CARD], config)
+    missing = [snapshot.folder / name for name in contents.missing_cards()]
+    return cache_miss(snapshot.dataset, snapshot.revision, missing, config, found=_WHAT_A_CARD_SAYS)
 
 
 def _with_card(hub: Hub, snapshot: Snapshot) -> Contents:
-    if CARD in snapshot.files and not snapshot.has(CARD):
-        hub.fetch(snapshot, [CARD])
+    lacking = [name for name in CARDS if name in snapshot.files and not snapshot.has(name)]
+    if lacking:
+        hub.fetch(snapshot, lacking)
     return read_contents(snapshot)
 
 
@@ -324,10 +331,11 @@ def _from_conversion(snapshot: Snapshot, in_place_of: Contents, config: HFSource
 
 def _local(config: HFSourceConfig) -> Contents:
     """Return the contents of a folder that is laid out as a repository, or of one file."""
-    folder = Path(config.name).expanduser().absolute()
-    if not folder.exists():
+    folder = user_path(config.name).absolute()
+    if not folder.is_dir() and not folder.is_file():
         raise UnknownDatasetError(
             f"hf:{config.name}: {folder} is no folder and no file of this machine"
+            f"{meant_name(config.name)}"
         )
     if config.revision is not None:
         raise UnknownDatasetError(
@@ -340,6 +348,10 @@ def _local(config: HFSourceConfig) -> Contents:
     else:
         snapshot = Snapshot(config.name, MAIN, "", folder, on_disk(folder), complete=True)
         contents = read_contents(snapshot)
+    if folder.is_file() and not contents.readable:
+        raise UnknownDatasetError(
+            f"hf:{config.name}: {folder} is a file of no format that is read; read are {SUPPORTED}"
+        )
     if not contents.readable:
         raise UnknownDatasetError(f"hf:{config.name}: {folder} holds {contents.unread()}")
     return contents

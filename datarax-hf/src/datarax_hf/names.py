@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from pathlib import Path
 
 CANONICAL = {
     "ag_news": "fancyzhx/ag_news",
@@ -61,6 +62,9 @@ LONGEST = 96
 _CLOSE = 0.75
 _SHORT = {canonical: short for short, canonical in CANONICAL.items()}
 _DRIVE = re.compile(r"[A-Za-z]:")
+_ADDRESS = re.compile(
+    r"(?:https?:/+[^/]+/|//)?datasets/+(?P<name>[\w.-]+(?:/[\w.-]+)?)(?:[/@?#]|$)", re.ASCII
+)
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 
 
@@ -89,9 +93,20 @@ def stays_inside(path: str) -> bool:
     )
 
 
+def user_path(path: str) -> Path:
+    """Return a path with the home folder in place of `~`; `~nobody` stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # that of Path raises where nobody is one
+
+
 def is_local(name: str) -> bool:
     """Return whether `name` is a path to a folder and not a name on the Hub."""
     return name in {".", ".."} or name.startswith(("./", "../", "/", "~", ".\\", "..\\"))
+
+
+def meant_name(name: str) -> str:
+    """Return '; write ...' for the address of a dataset's page or an `hf://` path, or ''."""
+    match = _ADDRESS.match(name)
+    return "" if match is None else f"; write 'hf:{match['name']}' for the dataset on the Hub"
 
 
 def near_name(name: str) -> str:

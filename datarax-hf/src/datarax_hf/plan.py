@@ -14,11 +14,11 @@ from typing import Any
 
 from datarax.errors import UnknownConfigError, UnknownSplitError, listing
 from datarax.sources import SplitTerm, choose_split, parse_split
-from datarax_hf.cache import Snapshot, read_ref
-from datarax_hf.card import CARD, Card, CardConfig, read_card
+from datarax_hf.cache import Snapshot, is_known_absent, read_ref
+from datarax_hf.card import CARD, CARDS, Card, CardConfig, read_card
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived
-from datarax_hf.errors import SplitNotCachedError
+from datarax_hf.errors import ConfigNotCachedError, SplitNotCachedError
 from datarax_hf.formats.kinds import SUPPORTED, is_read, kind_of
 from datarax_hf.formats.labels import folder_labels
 from datarax_hf.formats.settings import Settings
@@ -39,7 +39,12 @@ ALL = "all"
 FILES_SHOWN = 5
 """Files that are named where none is read."""
 
-_NO_DATA = (CARD, ".gitattributes", ".gitignore")
+NO_CARD = "the card is not on this machine; configs, splits and types are from the files"
+_NO_LISTING = (
+    "the cache holds no listing of this revision, as is so where files were downloaded one by one: "
+    "which it lacks is known only where the card or their numbers tell"
+)
+_NO_DATA = (*CARDS, ".gitattributes", ".gitignore")
 _SCRIPT = re.compile(r"[^/]+\.py")
 
 
@@ -95,24 +100,41 @@ class Contents:
         """
         snapshot = self.snapshot
         if snapshot.complete:
-            return (
-                snapshot.has(CARD)
-                or CARD not in snapshot.files
-                or not any(is_read(name) for name in snapshot.files)
-            )
+            return not self.missing_cards() or not any(map(is_read, snapshot.files))
         return bool(self.layout.unread) or self.script is not None
 
-    def lacks_card(self) -> bool:
-        """Return whether the card is listed, not on this machine, and may change the answer.
+    def lacks_card(self, config: str | None) -> bool:
+        """Return whether there is, or may be, a card that is not here and may change the answer.
 
-        Where all data is parquet in one folder, file names tell as much as a card would.
+        Where a listing says that all data is parquet in one folder, file names tell as much as a
+        card would. Without a listing a folder may be one of several, each a configuration of its
+        own, unless its name tells otherwise or it is the one that is asked for.
+
+        Args:
+            config: The configuration that is asked for.
         """
         snapshot = self.snapshot
-        if snapshot.has(CARD) or CARD not in snapshot.files:
+        if not self.missing_cards():
             return False
-        data = [name for name in snapshot.files if is_read(name)]
+        asked = "" if config is None or snapshot.complete else f"{config}/"
+        data = [name.removeprefix(asked) for name in snapshot.files if is_read(name)]
         folders = {name.rpartition("/")[0] for name in data}
-        return len(folders) > 1 or any(kind_of(name) != "parquet" for name in data)
+        if snapshot.complete:
+            return len(folders) > 1 or self.may_need_card()
+        splits = {split for found in self.layout.configs.values() for split in found}
+        return not folders <= {"", "data", snapshot.dataset.rpartition("/")[2], *splits}
+
+    def may_need_card(self) -> bool:
+        """Return whether files are of formats that a card gives types and parameters for."""
+        return any(is_read(name) and kind_of(name) != "parquet" for name in self.snapshot.files)
+
+    def missing_cards(self) -> list[str]:
+        """Return which files that say what the dataset is are not here; one may not exist."""
+        snapshot = self.snapshot
+        if snapshot.complete:
+            return [name for name in CARDS if name in snapshot.files and not snapshot.has(name)]
+        known = snapshot.has(CARD) or is_conversion(snapshot) or is_known_absent(snapshot, CARD)
+        return [] if known else [CARD]
 
     def unread(self, config: str | None = None, *, split: str | None = None) -> str:
         """Return what was found in place of files that are read, as a clause.
@@ -243,17 +265,19 @@ def read_contents(
     """
     dataset = snapshot.dataset
     if card is None:
-        card = read_card(snapshot.folder / CARD, dataset)
+        card = read_card(snapshot.folder, dataset)
     notes = [*snapshot.notes, *card.notes]
+    if not snapshot.complete:
+        notes.append(_NO_LISTING)
     if not snapshot.has(CARD) and not snapshot.complete:
-        notes.append("the card is not on this machine; configs and splits are from file names")
+        notes.append(NO_CARD)
         if asked_config and any(name.startswith(f"{asked_config}/") for name in snapshot.files):
             card = Card(configs=(CardConfig(asked_config, None, asked_config),))
-    layout = find_layout(snapshot.files, card, converted=_is_conversion(snapshot))
+    layout = find_layout(snapshot.files, card, converted=is_conversion(snapshot))
     return Contents(snapshot, card, layout, tuple(notes))
 
 
-def _is_conversion(snapshot: Snapshot) -> bool:
+def is_conversion(snapshot: Snapshot) -> bool:
     """Return whether it is the Hub's converted copy, asked for by its ref or by its commit."""
     if snapshot.revision == CONVERTED:
         return True
@@ -277,7 +301,15 @@ def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False
     """
     snapshot = contents.snapshot
     uri = f"hf:{snapshot.dataset}"
-    chosen = contents.layout.choose(config.config, dataset=uri)
+    try:
+        chosen = contents.layout.choose(config.config, dataset=uri)
+    except UnknownConfigError as error:
+        if not contents.missing_cards():
+            raise
+        raise ConfigNotCachedError(
+            f"{error} The cache does not hold the dataset's card, which says what configs there "
+            f"are; {how_to_fetch(snapshot, config)}"
+        ) from error
     splits = contents.splits(chosen)
     if not splits:
         raise UnknownConfigError(

@@ -124,7 +124,7 @@ def cache_miss(
 def _fetch_again(dataset: str, commit: str | None, name: str) -> str:
     """Return a clause that says how to replace a damaged file."""
     if commit is None:
-        return "replace it by a good copy"
+        return "correct it, or replace it by a good copy"
     command = fetch_command(dataset, commit, names=(name,))
     return f"fetch it again: {command} --force-download"
 

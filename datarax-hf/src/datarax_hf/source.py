@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.sources import ReaderSource
 from datarax_hf.formats.kinds import kind_of
 from datarax_hf.locate import locate
+from datarax_hf.plan import NO_CARD
 from datarax_hf.reader import lay_out, open_reader, records_of, says_features
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
         reader = _open_stream(plan, config) if streaming else open_reader(plan, config)
         try:
             super().__init__(config, reader, uri=f"hf:{dataset}", rngs=rngs, name=name)
-            for note in _notes(plan, None if streaming else reader):
+            for note in _notes(plan, reader, streaming=streaming):
                 warnings.warn(f"hf:{dataset}: {note}", stacklevel=2)
             if self.plan.mode == "lazy" and self.config.shuffle:
                 # Now, where a bar is seen and Ctrl-C is heard, not in the thread that stages.
@@ -69,25 +71,34 @@ def _open_stream(plan: Plan, config: HFSourceConfig) -> Any:
     return open_stream(plan, config)
 
 
-def _notes(plan: Plan, reader: Any) -> list[str]:
+def _notes(plan: Plan, reader: Any, *, streaming: bool) -> list[str]:
     """Return what is read otherwise than asked, or than the card says it is.
 
     Args:
         plan: The plan.
-        reader: What `open_reader` returned for it, or None for a stream, which counts nothing.
+        reader: What `open_reader` or `open_stream` returned for it.
+        streaming: Which of them; a stream has counted the files that say how many records they
+            hold, and few at that.
     """
     contents = plan.contents
-    odd = contents.card.odd_features(plan.config) if _by_card(plan, reader) else []
-    files = {} if reader is None else plan.files
-    counted = {split: records_of(reader, names) for split, names in files.items()}
-    miscounts = contents.card.miscounts(plan.config, counted)
+    by_card = _streams_by_card(plan) if streaming else not says_features(reader)
+    odd = contents.card.odd_features(plan.config) if by_card else []
+    count = _streamed_records_of if streaming else records_of
+    counted = {split: count(reader, names) for split, names in plan.files.items()}
+    known = {split: count for split, count in counted.items() if count is not None}
+    miscounts = contents.card.miscounts(plan.config, known)
     unmatched = contents.unmatched(plan.config, plan.files)
-    return [*contents.snapshot.notes, *contents.card.notes, *unmatched, *odd, *miscounts]
+    blind = [NO_CARD] if contents.missing_cards() and contents.may_need_card() else []
+    return [*blind, *contents.snapshot.notes, *contents.card.notes, *unmatched, *odd, *miscounts]
 
 
-def _by_card(plan: Plan, reader: Any) -> bool:
+def _streams_by_card(plan: Plan) -> bool:
     """Return whether the card says what columns hold, and not the files themselves."""
-    if reader is not None:
-        return not says_features(reader)
     names = [name for files in plan.files.values() for name in files]
     return any(kind_of(name) not in {"parquet", "arrow"} for name in names)
+
+
+def _streamed_records_of(reader: Any, names: Sequence[str]) -> int | None:
+    """Return how many records some of the files hold, as far as `open_stream`'s reader knows."""
+    counted: int | None = reader.records_of(names) if hasattr(reader, "records_of") else None
+    return counted

@@ -49,6 +49,10 @@ class HubStream(abc.ABC):
         The first `offset` of all these records are left out.
         """
 
+    def records_of(self, names: Sequence[str], /) -> int | None:  # noqa: ARG002  # as those that know
+        """Return how many records some of the files hold; None where that is not known yet."""
+        return None
+
     def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
         """Yield the columns `names` of a shard's records from `offset` on."""
         return self.chain([shard], offset, names)

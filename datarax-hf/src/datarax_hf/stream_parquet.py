@@ -101,6 +101,11 @@ class ParquetStream(HubStream):
     def shards(self) -> Sequence[int | None]:
         return self._footers
 
+    def records_of(self, names: Sequence[str], /) -> int | None:
+        counts = dict(zip(self._names, self._footers, strict=True))
+        found = [counts[name] for name in names]
+        return None if None in found else sum(count or 0 for count in found)
+
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
     ) -> Iterator[Columns]:

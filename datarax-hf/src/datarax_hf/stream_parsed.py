@@ -14,13 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from datarax.errors import CorruptDataError, DataraxError, EmptyDatasetError
+from datarax.errors import CorruptDataError, DataraxError, EmptyDatasetError, listing
 from datarax.sources import Columns
 from datarax_hf.columns import count_nulls
 from datarax_hf.features import read_features
 from datarax_hf.formats.comma import WHOLE
 from datarax_hf.formats.declared import Declared
-from datarax_hf.formats.fitted import recast
+from datarax_hf.formats.fitted import check_names, recast
 from datarax_hf.formats.guess import (
     Guess,
     WiderTypesError,
@@ -156,7 +156,7 @@ class ParsedStream(HubStream):
         if not any(map(self._files.size, self._names)):
             raise self._files.origin.damaged(self._names[0], "is empty")
         raise EmptyDatasetError(
-            f"hf:{self._files.origin.dataset} holds no records in {self._names}"
+            f"hf:{self._files.origin.dataset} holds no records in {listing(self._names)}"
         )
 
     def _span(
@@ -315,6 +315,7 @@ def _batches(name: str, origin: Origin, settings: Settings, guess: Guess) -> Ite
         if not has_footer:
             file.seek(0)
         with pa.ipc.open_stream(pa.PythonFile(file, mode="r")) as batches:
+            check_names(name, batches.schema, origin)
             guess.columns.update(zip(batches.schema.names, batches.schema.types, strict=True))
             for batch in batches:
                 batch.validate(full=True)

@@ -81,6 +81,10 @@ class StreamParts:
     def shards(self) -> Sequence[int | None]:
         return tuple(part.count for part in self._parts)
 
+    def records_of(self, names: Sequence[str], /) -> int | None:
+        """Return how many records some of the files hold; None where that is not known yet."""
+        return self._reader.records_of(names)
+
     def stream(self, shard: int, offset: int, names: Sequence[str], /) -> Iterator[Columns]:
         """Yield the columns `names` of a part's records from `offset` on."""
         return self.chain([shard], offset, names)

@@ -14,6 +14,7 @@ from pathlib import Path
 from datarax.sources.config import environment_switch
 from datarax_hf.cache import hub_home
 from datarax_hf.errors import HubAccessError, HubTokenError
+from datarax_hf.names import user_path
 
 _TOKEN = re.compile(r"[!-~]+")
 _SHORTEST_SECRET = 6
@@ -148,4 +149,4 @@ def _read(path: str) -> str | None:
 def _token_path() -> str:
     """Return the file of `hf auth login`, as huggingface_hub would if it were imported now."""
     chosen = os.environ.get("HF_TOKEN_PATH") or str(hub_home() / "token")
-    return os.path.expandvars(Path(chosen).expanduser())
+    return os.path.expandvars(user_path(chosen))

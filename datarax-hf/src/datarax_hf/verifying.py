@@ -85,6 +85,11 @@ def check(plan: Plan, config: HFSourceConfig) -> None:
                 f"hf:{snapshot.dataset}: verify=True compares files of this machine, and "
                 f"{one.name!r} stays on the Hub while it is streamed; give mode='lazy' or 'eager'"
             )
+        if one.verdict == "unknown" and not snapshot.commit:
+            raise NotSupportedError(
+                f"hf:{snapshot.dataset}: verify=True, and for files that are not the Hub's, such "
+                f"as {snapshot.folder / one.name}, no hash is published; load it without verify"
+            )
         if one.verdict == "unknown":
             raise NotSupportedError(
                 f"hf:{snapshot.dataset}: verify=True, and nothing on this machine says which hash "

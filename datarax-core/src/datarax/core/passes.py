@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,32 +11,59 @@ if TYPE_CHECKING:
 
 
 def elements_of(source: DataSourceModule, mark: object) -> Iterator[Any]:
-    """Yield the elements of one pass over `source`, moving its cursor with each.
+    """Return an iterator over the elements of one pass over `source`, moving its cursor with each.
 
-    `mark` is what the source's host holds beside this pass while `next(source)` goes on with it.
+    An error ends no pass: the next `next` goes on from the cursor, and fails again where what is
+    wrong stays so.
+
+    Args:
+        source: The source.
+        mark: What its host holds beside this pass while `next(source)` goes on with it.
     """
-    host, who = source._host, source._who()
-    cursor = host.cursor
-    token = cursor.begin()
-    size = source._known_length()
-    left = None if size is None else size - cursor.offset
-    finished = False
-    for elements, is_last in _with_last(source._elements(cursor.epoch, cursor.offset), left):
-        last = len(elements) - 1 if is_last else -1
-        for row, element in enumerate(elements):
-            if cursor.token is not token or host.closed:
-                cursor.check(token)
-                host.check_open(who)
-            cursor.offset += 1
-            if row == last:
-                cursor.finish()
-                finished = True
-            yield element
-    if not finished:
+    return chain.from_iterable(_Pass(source, mark).attempts())
+
+
+class _Pass:
+    """A pass that an error may break off, and that is tried again until it ends."""
+
+    def __init__(self, source: DataSourceModule, mark: object) -> None:
+        self._source = source
+        self._mark = mark
+        self._token: object = None
+        self._ended = False
+
+    def attempts(self) -> Iterator[Iterator[Any]]:
+        while not self._ended:
+            yield self._elements()
+
+    def _elements(self) -> Iterator[Any]:
+        source = self._source
+        host, who = source._host, source._who()
+        cursor = host.cursor
+        if self._token is None:
+            self._token = cursor.begin()
+        token = self._token
         cursor.check(token)
-        cursor.finish()
-    if host.running is not None and host.running[0] is mark:
-        host.running = None
+        size = source._known_length()
+        left = None if size is None else size - cursor.offset
+        finished = False
+        for elements, is_last in _with_last(source._elements(cursor.epoch, cursor.offset), left):
+            last = len(elements) - 1 if is_last else -1
+            for row, element in enumerate(elements):
+                if cursor.token is not token or host.closed:
+                    cursor.check(token)
+                    host.check_open(who)
+                cursor.offset += 1
+                if row == last:
+                    cursor.finish()
+                    finished = self._ended = True
+                yield element
+        self._ended = True
+        if not finished:
+            cursor.check(token)
+            cursor.finish()
+        if host.running is not None and host.running[0] is self._mark:
+            host.running = None
 
 
 def _with_last(
@@ -48,9 +76,14 @@ def _with_last(
             yield piece, left <= 0
         return
     held: Sequence[Any] | None = None
-    for piece in pieces:
+    try:
+        for piece in pieces:
+            if held is not None:
+                yield held, False
+            held = piece
+    except Exception:
         if held is not None:
             yield held, False
-        held = piece
+        raise
     if held is not None:
         yield held, True

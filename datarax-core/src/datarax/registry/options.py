@@ -86,11 +86,16 @@ def _place(plugin: LoadedPlugin, uri: SourceURI) -> dict[str, str]:
 
 
 def _check_known(name: str, known: list[str], plugin: LoadedPlugin) -> None:
-    if name not in known:
-        raise UnknownOptionError(
-            f"{plugin.scheme!r} ({plugin.offered_by}) takes no option {name!r}; "
-            f"it takes {listing(sorted(known))}.{nearest(name, known)}"
-        )
+    if name in known:
+        return
+    info, scheme = plugin.info, plugin.scheme
+    told = f"{scheme!r} ({plugin.offered_by}) takes "
+    for option, form in ((info.target_option, "TARGET"), (info.revision_option, "TARGET@REVISION")):
+        if name == option:
+            raise UnknownOptionError(f"{told}{name!r} in the URI: '{scheme}:{form}'")
+    raise UnknownOptionError(
+        f"{told}no option {name!r}; it takes {listing(sorted(known))}.{nearest(name, known)}"
+    )
 
 
 def _kinds(config: type[Any]) -> dict[str, Any]:

@@ -45,7 +45,10 @@ from datarax.sources.selected import SelectedReader
 from datarax.sources.source_state import MARK, fingerprint, read_state, take_mark, write_state
 from datarax.sources.streaming import (
     DEFAULT_WINDOW,
+    as_far_as_possible,
     rechunked,
+    rows_of,
+    sliced,
     stream_columns,
     stream_length,
     stream_mark,
@@ -275,33 +278,42 @@ class ReaderSource(DataSourceModule):
     def _streamed_elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
         layout = self._facts.layout
         capacity = piece_rows(layout)
-        for columns in rechunked(self._columns(epoch, offset), capacity):
-            rows = len(next(iter(columns.values())))
-            out = layout.blank(capacity)
+
+        def elements(columns: Columns) -> Sequence[Any]:
+            rows, out = rows_of(columns), layout.blank(capacity)
             layout.fill(columns, {name: leaf[:rows] for name, leaf in out.items()}, layout.leaves)
-            yield unstacked(
-                to_device(out), rows, {name: columns[name] for name in layout.host_only}
-            )
+            hosted = {name: columns[name] for name in layout.host_only}
+            return unstacked(to_device(out), rows, hosted)
+
+        for columns in rechunked(self._columns(epoch, offset), capacity):
+            yield from as_far_as_possible(elements, columns, 1)
 
     def _indexed_elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
         facts = self._facts
         layout, size, words = facts.layout, facts.length, self._words(None)
         capacity = min(piece_rows(layout), size)
+        alone_until = 0
         while offset < size:
-            rows = min(capacity, size - offset)
+            rows = 1 if offset < alone_until else min(capacity, size - offset)
             batch: Mapping[str, Any] = {}
             indices: Any = None
             if layout.host_only or not self._data:
                 indices = order.positions(words, size, epoch, offset, rows)
-            if self._data:  # a whole piece, the rows behind the epoch's end left unused
-                run = Run(words, size, epoch, offset, capacity)
-                batch = placed_batches(self._data, run, self._host.compiling)[0]
-            elif layout.leaves:
-                out = layout.blank(capacity)
-                filled = {name: leaf[:rows] for name, leaf in out.items()}
-                layout.read_into(self.reader, indices, filled)
-                batch = to_device(out)
-            hosted = layout.host_values(self.reader, indices) if layout.host_only else {}
+            try:
+                if self._data:  # a whole piece, the rows behind the epoch's end left unused
+                    run = Run(words, size, epoch, offset, capacity)
+                    batch = placed_batches(self._data, run, self._host.compiling)[0]
+                elif layout.leaves:
+                    out = layout.blank(capacity)
+                    filled = {name: leaf[:rows] for name, leaf in out.items()}
+                    layout.read_into(self.reader, indices, filled)
+                    batch = to_device(out)
+                hosted = layout.host_values(self.reader, indices) if layout.host_only else {}
+            except Exception:
+                if rows == 1:
+                    raise
+                alone_until = offset + rows  # what can be read is delivered, up to what cannot
+                continue
             yield unstacked(batch, rows, hosted)
             offset += rows
 
@@ -370,18 +382,20 @@ class ReaderSource(DataSourceModule):
         self._check_arrays()
         layout = self._facts.layout
         out, recycled = layout.blank(size * many) if many > 1 else {}, self._recycled()
-        for columns in rechunked(self._columns(epoch, offset), size * many):
-            rows = len(next(iter(columns.values())))
-            full, rest = divmod(rows, size)
-            if full == many > 1:
+
+        def batches(columns: Columns) -> list[tuple[Any, int]]:
+            rows = rows_of(columns)
+            if rows == size * many > size:
                 layout.fill(columns, out, layout.leaves)
-                yield from ((batch, size) for batch in ready(to_batches(out, size, many)))
-                continue
+                return [(batch, size) for batch in ready(to_batches(out, size, many))]
             leaves = recycled.blank(layout, rows)
             layout.fill(columns, leaves, layout.leaves)
-            for begin in range(0, rows, size):
-                piece = {name: leaf[begin : begin + size] for name, leaf in leaves.items()}
-                yield to_device(piece), size if begin < full * size else rest
+            parts = [sliced(leaves, begin, begin + size) for begin in range(0, rows, size)]
+            return [(to_device(part), rows_of(part)) for part in parts]
+
+        for columns in rechunked(self._columns(epoch, offset), size * many, whole=size):
+            for made in as_far_as_possible(batches, columns, size):
+                yield from made
 
     def _stacks(
         self, epoch: int, offset: int, size: int, many: int, spare: list[Any]
@@ -392,7 +406,7 @@ class ReaderSource(DataSourceModule):
         self._check_arrays()
         layout, rest = self._facts.layout, 0
         for columns in rechunked(self._columns(epoch, offset), size * many):
-            rows = len(next(iter(columns.values())))
+            rows = rows_of(columns)
             full, rest = divmod(rows, size)
             if not full:
                 break

@@ -133,6 +133,11 @@ def choose_split(
         return tuple(SplitTerm(name) for name in available)
     terms = parse_split(asked)
     for term in terms:
+        if term.name == ALL and ALL not in available:
+            raise UnknownSplitError(
+                f"{dataset} has no split {ALL!r}: the word stands alone for every split, without a "
+                f"slice or a sum; its splits are {listing(available)}"
+            )
         if term.name not in available:
             raise UnknownSplitError(
                 f"{dataset} has no split {term.name!r}; its splits are {listing(available)}."

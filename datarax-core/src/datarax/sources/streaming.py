@@ -8,8 +8,8 @@ again. It is weaker than the full shuffle: a record moves within its window and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from datarax.sources.splits import read_columns
 
 DEFAULT_WINDOW = 10_000
 PIECE_ROWS = 1024
+_Made = TypeVar("_Made")
 
 
 class IndexedStream:
@@ -92,29 +93,60 @@ def stream_columns(
     held: list[Columns] = []
     for piece in _from(reader, names, sequence, run * window):
         held.append(piece)
-        while sum(map(_rows, held)) >= window:
+        while sum(map(rows_of, held)) >= window:
             whole = _joined(held)
-            yield _sliced(_permuted(_sliced(whole, 0, window), words, epoch, run), done)
-            held = [rest] if _rows(rest := _sliced(whole, window)) else []
+            yield sliced(_permuted(sliced(whole, 0, window), words, epoch, run), done)
+            held = [rest] if rows_of(rest := sliced(whole, window)) else []
             run, done = run + 1, 0
     if held:
-        yield _sliced(_permuted(_joined(held), words, epoch, run), done)
+        yield sliced(_permuted(_joined(held), words, epoch, run), done)
 
 
-def rechunked(pieces: Iterator[Columns], rows: int) -> Iterator[Columns]:
-    """Yield the same columns in pieces of `rows`, the last one smaller."""
+def rechunked(pieces: Iterator[Columns], rows: int, *, whole: int = 1) -> Iterator[Columns]:
+    """Yield the same columns in pieces of `rows`, the last one smaller.
+
+    Where `pieces` fails, what it brought before comes first, in multiples of `whole` rows.
+    """
     held: list[Columns] = []
-    for piece in pieces:
-        held.append(piece)
-        if sum(map(_rows, held)) < rows:
-            continue
-        whole = _joined(held)
-        full = _rows(whole) // rows * rows
-        for begin in range(0, full, rows):
-            yield _sliced(whole, begin, begin + rows)
-        held = [_sliced(whole, full)] if _rows(whole) > full else []
+    try:
+        for piece in pieces:
+            held.append(piece)
+            if sum(map(rows_of, held)) < rows:
+                continue
+            joined = _joined(held)
+            full = rows_of(joined) // rows * rows
+            held = [sliced(joined, full)] if rows_of(joined) > full else []
+            for begin in range(0, full, rows):
+                yield sliced(joined, begin, begin + rows)
+    except Exception:
+        full = sum(map(rows_of, held)) // whole * whole
+        if full:
+            yield sliced(_joined(held), 0, full)
+        raise
     if held:
         yield _joined(held)
+
+
+def as_far_as_possible(
+    make: Callable[[Columns], _Made], columns: Columns, rows: int
+) -> Iterator[_Made]:
+    """Yield what is made of columns: at once, or where that fails in parts, up to what fails.
+
+    Args:
+        make: Makes it.
+        columns: What of.
+        rows: The records of a part.
+    """
+    try:
+        whole = make(columns)
+    except Exception:
+        total = rows_of(columns)
+        if total <= rows:
+            raise
+        for begin in range(0, total, rows):
+            yield make(sliced(columns, begin, begin + rows))
+        return
+    yield whole
 
 
 def stream_mark(
@@ -170,16 +202,16 @@ def _from(
         begin = skip if count is not None else 0
         skip -= begin
         for piece in reader.stream(shard, begin, names):
-            rows = _rows(piece)
+            rows = rows_of(piece)
             if skip >= rows:
                 skip -= rows
             else:
-                yield _sliced(piece, skip) if skip else piece
+                yield sliced(piece, skip) if skip else piece
                 skip = 0
 
 
 def _permuted(columns: Columns, words: NDArray[np.uint32], epoch: int, run: int) -> Columns:
-    size = _rows(columns)
+    size = rows_of(columns)
     drawn_from = np.append(words, np.array([run & 0xFFFFFFFF, run >> 32], np.uint32))
     rows = order.indices(drawn_from, size, epoch, np.arange(size))
     return {
@@ -190,11 +222,13 @@ def _permuted(columns: Columns, words: NDArray[np.uint32], epoch: int, run: int)
     }
 
 
-def _rows(columns: Columns) -> int:
+def rows_of(columns: Columns) -> int:
+    """Return how many records some columns hold."""
     return len(next(iter(columns.values())))
 
 
-def _sliced(columns: Columns, begin: int, end: int | None = None) -> Columns:
+def sliced(columns: Columns, begin: int, end: int | None = None) -> Columns:
+    """Return the columns of records `begin` to `end`."""
     if not begin and end is None:
         return columns
     return {name: column[begin:end] for name, column in columns.items()}

@@ -107,8 +107,8 @@ class DescribedShard(Shard):
         if not any(column.images for column in columns):
             raise origin.damaged(
                 name,
-                f"has no column 'file_name' that names images; its columns are "
-                f"{listing(self._inner.schema.names)}",
+                f"has no column 'file_name' of texts that names images; its columns are "
+                f"{listing(f'{column.name} ({column.type})' for column in self._inner.schema)}",
             )
         columns = [
             shown(column.name, column.type, modern(said.get(own.name)))

@@ -68,4 +68,12 @@ def _image_folder(names: Sequence[str], origin: Origin, settings: Settings) -> l
         raise origin.damaged(
             images[0], "and the images beside it are named by no metadata file, as others are"
         )
+    first = described[0]
+    others = [name for name in described if name.rpartition(".")[2] != first.rpartition(".")[2]]
+    if others:
+        raise origin.damaged(
+            first,
+            f"describes images and so does {others[0]!r}, in another format: keep one of them, "
+            "since each of their rows is a record",
+        )
     return [DescribedShard(name, images, origin, settings) for name in described]

@@ -1,0 +1,202 @@
+"""Passes that an error breaks off: what came before is delivered, and `next` goes on from there."""
+
+import numpy as np
+import pytest
+
+from datarax.errors import StalePassError
+from datarax.sources import Field, ReaderSource, RecordReader, SourceConfig
+
+SIZE = 3000
+
+
+class Damaged(RecordReader):
+    """Numbers, of which record `bad` cannot be read: at all, or the first `times` times."""
+
+    def __init__(self, bad, times=None):
+        self.bad, self.times = bad, times
+
+    @property
+    def fields(self):
+        return {"x": Field.array(np.int32)}
+
+    def __len__(self):
+        return SIZE
+
+    def record(self, index):
+        self.fail([index])
+        return {"x": np.int32(index)}
+
+    def fail(self, indices):
+        if self.bad in indices and self.times != 0:
+            self.times = None if self.times is None else self.times - 1
+            raise OSError(f"record {self.bad} is damaged")
+
+
+class DamagedStream:
+    """The same forward only, in pieces of 7."""
+
+    def __init__(self, bad, times=None, *, counted=True):
+        self._reader, self._counted = Damaged(bad, times), counted
+
+    @property
+    def fields(self):
+        return self._reader.fields
+
+    @property
+    def shards(self):
+        return (SIZE if self._counted else None,)
+
+    def stream(self, shard, offset, names):
+        for begin in range(offset - offset % 7, SIZE, 7):
+            numbers = np.arange(max(begin, offset), min(begin + 7, SIZE), dtype=np.int32)
+            self._reader.fail(numbers.tolist())
+            yield {"x": numbers}
+
+    def close(self):
+        self.bad = None
+
+
+KINDS = {
+    "lazy": Damaged,
+    "streaming": DamagedStream,
+    "uncounted": lambda *args: DamagedStream(*args, counted=False),
+}
+
+
+def source(kind, *args):
+    mode = "lazy" if kind == "lazy" else "streaming"
+    return ReaderSource(SourceConfig(mode=mode), KINDS[kind](*args), uri="test:")
+
+
+def place(source):
+    cursor = source.get_state()["cursor"]
+    return cursor["epoch"], cursor["offset"]
+
+
+def readable(kind, bad):
+    """Return how many records lie before the first that cannot be read; streams read by sevens."""
+    return bad if kind == "lazy" else bad - bad % 7
+
+
+@pytest.mark.parametrize("bad", [0, 1, 1029, 2998])
+@pytest.mark.parametrize("kind", KINDS)
+def test_elements_before_a_damaged_record_are_delivered(kind, bad):
+    """All of them, although they are read by the thousand."""
+    numbers, elements = source(kind, bad), []
+    with pytest.raises(OSError, match=f"record {bad} is damaged"):
+        elements.extend(int(element["x"]) for element in numbers)
+    assert elements == list(range(readable(kind, bad)))
+    assert place(numbers) == (0, readable(kind, bad))
+
+
+@pytest.mark.parametrize("remainder", ["drop", "keep", "pad"])
+@pytest.mark.parametrize("prefetch", [0, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_whole_batches_before_a_damaged_record_are_delivered(kind, prefetch, remainder):
+    """None of them in part."""
+    numbers, delivered = source(kind, 1029), []
+    batches = numbers.batches(4, prefetch=prefetch, remainder=remainder)
+    with pytest.raises(OSError, match="record 1029 is damaged"):
+        delivered.extend(batch["x"].tolist() for batch in batches)
+    due = readable(kind, 1029) // 4 * 4
+    assert delivered == np.arange(due).reshape(-1, 4).tolist()
+    assert place(numbers) == (0, due)
+
+
+@pytest.mark.parametrize("step", ["iter", "next"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_elements_go_on_where_an_error_broke_them_off(kind, step):
+    """At the next `next`, by the same pass: it does not look complete, and loses nothing."""
+    numbers = source(kind, 1029, 2)
+    begun = iter(numbers) if step == "iter" else numbers
+    elements, failures = [], 0
+    while True:
+        try:
+            elements.append(int(next(begun)["x"]))
+        except OSError:
+            failures += 1
+        except StopIteration:
+            break
+    assert failures == (1 if kind == "lazy" else 2)  # lazy reads a piece again, one by one
+    assert elements == list(range(SIZE))
+    assert place(numbers) == (1, 0)
+    assert int(next(numbers)["x"]) == 0
+
+
+@pytest.mark.parametrize("step", ["iter", "next"])
+def test_an_error_that_stays_is_raised_each_time(step):
+    numbers = source("lazy", 2)
+    begun = iter(numbers) if step == "iter" else numbers
+    assert [int(next(begun)["x"]) for _ in range(2)] == [0, 1]
+    for _ in range(3):
+        with pytest.raises(OSError, match="record 2"):
+            next(begun)
+        assert place(numbers) == (0, 2)
+
+
+def test_a_pass_that_is_stale_stays_so():
+    """It was told to go on with the newer one, and does not end as if it were whole."""
+    numbers = source("lazy", None)
+    old = iter(numbers)
+    next(old)
+    next(iter(numbers))
+    for _ in range(2):
+        with pytest.raises(StalePassError):
+            next(old)
+
+
+def test_a_record_that_was_read_again_does_not_slow_the_pieces_behind_it():
+    """Only its own piece is read one by one."""
+    numbers = source("lazy", 5, 1)
+    sizes = []
+    read = numbers.reader.__getitems__
+
+    def counted(indices):
+        sizes.append(len(indices))
+        return read(indices)
+
+    numbers.reader.__getitems__ = counted
+    assert [int(element["x"]) for element in numbers] == list(range(SIZE))
+    assert sizes[-1] > 1
+
+
+class Wide(RecordReader):
+    """Numbers of 64 bits, of which one does not fit into the 32 of its array."""
+
+    @property
+    def fields(self):
+        return {"x": Field.array(np.int64)}
+
+    def __len__(self):
+        return SIZE
+
+    def record(self, index):
+        return {"x": np.int64(2**40 if index == 1029 else index)}
+
+
+class WideStream:
+    """The same forward only."""
+
+    fields, shards = Wide.fields, (SIZE,)
+
+    def stream(self, shard, offset, names):
+        for begin in range(offset, SIZE, 700):
+            numbers = np.arange(begin, min(begin + 700, SIZE))
+            yield {"x": np.where(numbers == 1029, 2**40, numbers)}
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize("reader", [Wide, WideStream])
+def test_what_comes_before_a_value_that_does_not_fit_is_delivered(reader):
+    """The record can be read, and cannot be placed."""
+    mode = "lazy" if reader is Wide else "streaming"
+    numbers = ReaderSource(SourceConfig(mode=mode), reader(), uri="test:")
+    elements, batched = [], []
+    with pytest.raises(ValueError, match="'x'"):
+        elements.extend(int(element["x"]) for element in numbers)
+    with pytest.raises(ValueError, match="'x'"):
+        batched.extend(batch["x"].tolist() for batch in numbers.batches(4))
+    assert elements == list(range(1029))
+    assert batched == np.arange(1028).reshape(-1, 4).tolist()
