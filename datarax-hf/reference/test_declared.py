@@ -213,6 +213,44 @@ def test_which_entry_of_a_card_speaks_for_a_config(tmp_path, card, standalone):
     (tmp_path / "README.md").write_text(f"---\n{card}---\n")
     if standalone:
         (tmp_path / ".huggingface.yaml").write_text(standalone)
-    theirs = datasets.load_dataset(str(tmp_path), split="train", cache_dir=tmp_path / "cache")
-    with datarax.load(f"hf:{tmp_path}") as source:
-        assert [record["x"] for record in source] == theirs["x"][:]
+    assert ours(tmp_path, "lazy") == list(theirs(tmp_path))
+
+
+OLD = datasets.Features(
+    {
+        "x": datasets.Value("float32"),
+        "y": datasets.ClassLabel(names=["no", "yes"]),
+        "z": datasets.Sequence({"a": datasets.Value("int16"), "b": datasets.Value("string")}),
+    }
+)
+WIDE = {"default": OLD.to_dict() | {"x": {"dtype": "string", "_type": "Value"}}}
+
+
+@pytest.mark.parametrize(
+    ("infos", "card"),
+    [
+        ({"user--name": OLD.to_dict()}, ""),
+        ({"default": OLD.to_dict()}, CONFIGS.replace("own", "default").replace("a.csv", "a.jsonl")),
+        (
+            {"one": WIDE["default"], "default": OLD.to_dict()},
+            CONFIGS.replace("own", "default").replace("a.csv", "a.jsonl"),
+        ),
+        ({"other": OLD.to_dict(), "third": OLD.to_dict()}, CONFIGS.replace("a.csv", "a.jsonl")),
+        (WIDE, BARE.replace("features:\n", "features:\n  - {name: y, dtype: int8}\n")),
+    ],
+)
+def test_the_infos_of_old_repositories_are_read(tmp_path, infos, card):
+    """As `datasets` wrote them before cards had them: types, class names, lists of structs."""
+    row = {"x": 1, "y": "yes", "z": {"a": [2], "b": ["c"]}}
+    if "int8" in card:
+        row = {"x": "1", "y": 1}
+    elif "own" in card:
+        row = {"x": 1, "y": "yes"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    text = json.dumps({name: {"features": features} for name, features in infos.items()})
+    (tmp_path / "dataset_infos.json").write_text(text)
+    if card:
+        (tmp_path / "README.md").write_text(f"---\n{card}---\n")
+    expected = list(theirs(tmp_path))
+    for mode in MODES:
+        assert ours(tmp_path, mode) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import pytest
@@ -183,3 +184,38 @@ def test_the_hubs_own_yaml_file_is_fetched_carried_and_missed(hub, cache, tmp_pa
         next(cache.rglob(".huggingface.yaml")).unlink()
         with pytest.raises(CacheMissError, match=r"Missing:\n.*/\.huggingface\.yaml"):
             datarax.load("hf:a/b", local_files_only=True)
+
+
+INFOS = {
+    "[": "cannot be read (Expecting value",
+    "[" * 100_000: "cannot be read (",
+    "[1]": "is no object of infos by configuration",
+    '{"a": 1}': "is no object of infos by configuration",
+    '{"a": {"features": [1]}}': "the card's features are no list of names and types",
+    '{"a": {"features": {"x": "int8"}}}': "feature 'x' cannot be read ('int8' names no type)",
+    '{"a": {"features": {"x": {"_type": "Value"}}}}': "feature 'x' cannot be read ('dtype')",
+    '{"a": {"features": {"x": {"_type": "New"}}}}': "feature 'x' is of the type 'New'",
+    '{"a": {"splits": {"train": {"num_examples": 7}, "test": 3}}}': "the card says 7 records",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), INFOS.items(), ids=range(len(INFOS)))
+def test_old_infos_that_cannot_be_read_are_said_and_left_out(tmp_path, text, said):
+    """They never stand in the way of the data."""
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    (tmp_path / "dataset_infos.json").write_text(text)
+    records, warned = loaded(tmp_path)
+    assert records == [{"x": 1}]
+    assert len(warned) == 1
+    assert said in warned[0]
+
+
+def test_inspect_tells_what_old_infos_say(tmp_path):
+    """Licence, citation and description, where the card says nothing of them."""
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    infos = {"any": {"license": "mit", "citation": "@misc{a}", "description": "Numbers."}}
+    (tmp_path / "dataset_infos.json").write_text(json.dumps(infos))
+    info = datarax.inspect(f"hf:{tmp_path}")
+    assert (info.licence, info.citation, info.description) == ("mit", "@misc{a}", "Numbers.")
+    (tmp_path / "README.md").write_text("---\nlicense: cc0-1.0\n---\n")
+    assert datarax.inspect(f"hf:{tmp_path}").licence == "cc0-1.0"

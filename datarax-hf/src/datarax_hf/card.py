@@ -6,16 +6,19 @@ A card that cannot be read is a note, never an error: file names speak in its pl
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from datarax_hf.features import modern
 from datarax_hf.front_matter import IN_ITS_PLACE, Said, front_matter, mapping_in
+from datarax_hf.old_infos import INFOS, STORED, infos_in
 
 CARD = "README.md"
-CARDS = (CARD, ".huggingface.yaml")
-"""The files that say what a dataset is; what the latter one says counts before the former."""
+STANDALONE = ".huggingface.yaml"
+CARDS = (CARD, STANDALONE, INFOS)
+"""The files that say what a dataset is."""
 
 _OWN = {"config_name", "data_dir", "data_files", "default"}
 _LISTS = {"list": "List", "large_list": "LargeList", "sequence": "List"}
@@ -152,9 +155,9 @@ class Card:
     def _features(self, config: str) -> Any:
         return self.info_of(config).get("features") or self.options(config).get("features")
 
-    def text(self, key: str) -> str | None:
-        """Return an entry of the card as text: 'license' may be one or a list."""
-        value = self.meta.get(key)
+    def text(self, key: str, config: str | None = None) -> str | None:
+        """Return an entry of the card, or of a config's info, as text: a license may be a list."""
+        value = self.meta.get(key) or (self.info_of(config).get(key) if config else None)
         if isinstance(value, list):
             return ", ".join(str(item) for item in value) or None
         return str(value) if value else None
@@ -169,11 +172,13 @@ def one_file(name: str) -> Card:
 def read_card(folder: Path, dataset: str) -> Card:
     """Return what the card in a folder says, an absent one being empty.
 
-    What `.huggingface.yaml` beside it says counts in place of the entries of the same name.
+    What `.huggingface.yaml` beside it says counts in place of the entries of the same name, and
+    its `dataset_info` in place of that of `dataset_infos.json`.
     """
-    said = [_said(folder / name, name, dataset) for name in CARDS]
-    meta = {key: value for part, _ in said for key, value in part.items()}
-    return _card(meta, tuple(note for _, notes in said for note in notes), dataset)
+    meta, notes = _said(folder / CARD, front_matter, dataset)
+    own, of_own = _said(folder / STANDALONE, mapping_in, dataset)
+    infos, of_infos = _said(folder / INFOS, infos_in, dataset)
+    return _card({**meta, **own}, (*notes, *of_own, *of_infos), dataset, infos)
 
 
 def parse_card(text: str, dataset: str) -> Card:
@@ -181,19 +186,24 @@ def parse_card(text: str, dataset: str) -> Card:
     return _card(*front_matter(text, f"{dataset}/{CARD}"), dataset)
 
 
-def _said(path: Path, name: str, dataset: str) -> Said:
-    where = f"{dataset}/{name}"
+def _said(path: Path, parse: Callable[[str, str], Said], dataset: str) -> Said:
+    where = f"{dataset}/{path.name}"
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return {}, ()
     except OSError as error:
         return {}, (f"{where} cannot be read ({error.strerror}){IN_ITS_PLACE}",)
-    return front_matter(text, where) if name == CARD else mapping_in(text, where)
+    return parse(text, where)
 
 
-def _card(meta: Mapping[str, Any], notes: tuple[str, ...], dataset: str) -> Card:
-    info = _info(meta.get("dataset_info"))
+def _card(
+    meta: Mapping[str, Any],
+    notes: tuple[str, ...],
+    dataset: str,
+    infos: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Card:
+    info = {**(infos or {}), **_info(meta.get("dataset_info"))}
     try:
         listed = meta.get("configs") or ()
         if not isinstance(listed, list | tuple):
@@ -266,6 +276,12 @@ def _is_named(entry: Any) -> bool:
 def _column(entry: Mapping[str, Any]) -> tuple[Any, str | None]:
     """Return the feature of one column, and what is wrong with its entry, or None."""
     try:
+        if STORED in entry:
+            feature = modern(entry[STORED])
+            unknown_types(feature)
+            if not isinstance(feature, Mapping):
+                raise TypeError(f"{feature!r} names no type")
+            return feature, None
         return _feature(entry), None
     except _MALFORMED as error:
         return {"_type": _UNKNOWN}, str(error)

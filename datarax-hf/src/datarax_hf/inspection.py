@@ -37,14 +37,17 @@ def inspect(uri: str, config: HFSourceConfig) -> DatasetInfo:
     snapshot, layout = contents.snapshot, contents.layout
     said = contents.in_place_of or contents
     card, readme = said.card, _readme(said)
+    config_name = config.config or layout.default
     info = DatasetInfo(
         uri=uri,
         splits={},
         fields={},
         revision=snapshot.commit or None,
-        licence=card.text("license"),
-        citation=card.text("citation") or citation_in(readme),
-        description=card.text("description") or description_in(readme) or card.text("pretty_name"),
+        licence=card.text("license", config_name),
+        citation=card.text("citation", config_name) or citation_in(readme),
+        description=card.text("description", config_name)
+        or description_in(readme)
+        or card.text("pretty_name"),
         configs=tuple(layout.configs),
         notes=contents.notes,
     )
