@@ -200,3 +200,21 @@ def test_what_comes_before_a_value_that_does_not_fit_is_delivered(reader):
         batched.extend(batch["x"].tolist() for batch in numbers.batches(4))
     assert elements == list(range(1029))
     assert batched == np.arange(1028).reshape(-1, 4).tolist()
+
+
+@pytest.mark.parametrize("bad", [0, 5, 1029, 2998])
+@pytest.mark.parametrize("size", [4, 128, 1000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_epoch_in_one_program_is_never_shorter_than_it_is(kind, size, bad):
+    """A damaged record is an error, wherever it lies within a batch, and not the end."""
+
+    def add(total, batch):
+        return total + batch["x"].sum(), None
+
+    numbers, whole = source(kind, bad), SIZE // size * size
+    if bad >= whole and kind == "lazy":  # what is left out is not read
+        total, _ = numbers.scan_epoch(add, np.int32(0), batch_size=size)
+        assert int(total) == sum(range(whole))
+        return
+    with pytest.raises(OSError, match=f"record {bad} is damaged"):
+        numbers.scan_epoch(add, np.int32(0), batch_size=size)

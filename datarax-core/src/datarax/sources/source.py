@@ -43,16 +43,8 @@ from datarax.sources.recycled import Recycled
 from datarax.sources.seeding import key_words, with_seed
 from datarax.sources.selected import SelectedReader
 from datarax.sources.source_state import MARK, fingerprint, read_state, take_mark, write_state
-from datarax.sources.streaming import (
-    DEFAULT_WINDOW,
-    as_far_as_possible,
-    rechunked,
-    rows_of,
-    sliced,
-    stream_columns,
-    stream_length,
-    stream_mark,
-)
+from datarax.sources.streamed import flat, streamed_batches, streamed_elements, streamed_stacks
+from datarax.sources.streaming import DEFAULT_WINDOW, stream_columns, stream_length, stream_mark
 from datarax.staging import Stack
 from datarax.transfer import ready, to_batches, to_device
 
@@ -270,23 +262,10 @@ class ReaderSource(DataSourceModule):
 
     def _elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
         return (
-            self._streamed_elements(epoch, offset)
+            streamed_elements(self._columns(epoch, offset), self._facts.layout)
             if self._is_forward_only()
             else self._indexed_elements(epoch, offset)
         )
-
-    def _streamed_elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
-        layout = self._facts.layout
-        capacity = piece_rows(layout)
-
-        def elements(columns: Columns) -> Sequence[Any]:
-            rows, out = rows_of(columns), layout.blank(capacity)
-            layout.fill(columns, {name: leaf[:rows] for name, leaf in out.items()}, layout.leaves)
-            hosted = {name: columns[name] for name in layout.host_only}
-            return unstacked(to_device(out), rows, hosted)
-
-        for columns in rechunked(self._columns(epoch, offset), capacity):
-            yield from as_far_as_possible(elements, columns, 1)
 
     def _indexed_elements(self, epoch: int, offset: int) -> Iterator[Sequence[Any]]:
         facts = self._facts
@@ -353,7 +332,7 @@ class ReaderSource(DataSourceModule):
         self._check_arrays()
         indices = order.positions(self._words(None), facts.length, epoch, offset, size * count)
         out = spare.pop() if spare else facts.layout.blank(capacity, size)
-        filled = {name: _flat(buffer)[: size * count] for name, buffer in out.items()}
+        filled = {name: flat(buffer)[: size * count] for name, buffer in out.items()}
         facts.layout.read_into(self.reader, indices, filled)
         return to_device(out), out
 
@@ -380,22 +359,8 @@ class ReaderSource(DataSourceModule):
         self, epoch: int, offset: int, size: int, many: int
     ) -> Iterator[tuple[Any, int]]:
         self._check_arrays()
-        layout = self._facts.layout
-        out, recycled = layout.blank(size * many) if many > 1 else {}, self._recycled()
-
-        def batches(columns: Columns) -> list[tuple[Any, int]]:
-            rows = rows_of(columns)
-            if rows == size * many > size:
-                layout.fill(columns, out, layout.leaves)
-                return [(batch, size) for batch in ready(to_batches(out, size, many))]
-            leaves = recycled.blank(layout, rows)
-            layout.fill(columns, leaves, layout.leaves)
-            parts = [sliced(leaves, begin, begin + size) for begin in range(0, rows, size)]
-            return [(to_device(part), rows_of(part)) for part in parts]
-
-        for columns in rechunked(self._columns(epoch, offset), size * many, whole=size):
-            for made in as_far_as_possible(batches, columns, size):
-                yield from made
+        pieces = self._columns(epoch, offset)
+        return streamed_batches(pieces, self._facts.layout, size, many, self._recycled())
 
     def _stacks(
         self, epoch: int, offset: int, size: int, many: int, spare: list[Any]
@@ -404,17 +369,9 @@ class ReaderSource(DataSourceModule):
             yield from super()._stacks(epoch, offset, size, many, spare)
             return
         self._check_arrays()
-        layout, rest = self._facts.layout, 0
-        for columns in rechunked(self._columns(epoch, offset), size * many):
-            rows = rows_of(columns)
-            full, rest = divmod(rows, size)
-            if not full:
-                break
-            buffers = spare.pop() if spare else layout.blank(many, size)
-            flat = {name: _flat(buffer)[:rows] for name, buffer in buffers.items()}
-            layout.fill(columns, flat, layout.leaves)
-            yield Stack(to_device(buffers), full, 0, buffers)
-        yield Stack(None, 0, rest)
+        yield from streamed_stacks(
+            self._columns(epoch, offset), self._facts.layout, size, many, spare
+        )
 
     # Cache, copies, state
 
@@ -518,10 +475,6 @@ class ReaderSource(DataSourceModule):
         identity = dict(getattr(reader, "identity", {}))
         seed = config.seed or 0
         return Facts(size, layout, plan, uri, identity, order.seed_words(seed))
-
-
-def _flat(buffer: Any) -> Any:
-    return buffer.reshape(-1, *buffer.shape[2:])
 
 
 def streams(reader: Any) -> bool:

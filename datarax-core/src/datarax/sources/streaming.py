@@ -8,8 +8,8 @@ again. It is weaker than the full shuffle: a record moves within its window and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ from datarax.sources.splits import read_columns
 
 DEFAULT_WINDOW = 10_000
 PIECE_ROWS = 1024
-_Made = TypeVar("_Made")
 
 
 class IndexedStream:
@@ -94,59 +93,12 @@ def stream_columns(
     for piece in _from(reader, names, sequence, run * window):
         held.append(piece)
         while sum(map(rows_of, held)) >= window:
-            whole = _joined(held)
+            whole = joined(held)
             yield sliced(_permuted(sliced(whole, 0, window), words, epoch, run), done)
             held = [rest] if rows_of(rest := sliced(whole, window)) else []
             run, done = run + 1, 0
     if held:
-        yield sliced(_permuted(_joined(held), words, epoch, run), done)
-
-
-def rechunked(pieces: Iterator[Columns], rows: int, *, whole: int = 1) -> Iterator[Columns]:
-    """Yield the same columns in pieces of `rows`, the last one smaller.
-
-    Where `pieces` fails, what it brought before comes first, in multiples of `whole` rows.
-    """
-    held: list[Columns] = []
-    try:
-        for piece in pieces:
-            held.append(piece)
-            if sum(map(rows_of, held)) < rows:
-                continue
-            joined = _joined(held)
-            full = rows_of(joined) // rows * rows
-            held = [sliced(joined, full)] if rows_of(joined) > full else []
-            for begin in range(0, full, rows):
-                yield sliced(joined, begin, begin + rows)
-    except Exception:
-        full = sum(map(rows_of, held)) // whole * whole
-        if full:
-            yield sliced(_joined(held), 0, full)
-        raise
-    if held:
-        yield _joined(held)
-
-
-def as_far_as_possible(
-    make: Callable[[Columns], _Made], columns: Columns, rows: int
-) -> Iterator[_Made]:
-    """Yield what is made of columns: at once, or where that fails in parts, up to what fails.
-
-    Args:
-        make: Makes it.
-        columns: What of.
-        rows: The records of a part.
-    """
-    try:
-        whole = make(columns)
-    except Exception:
-        total = rows_of(columns)
-        if total <= rows:
-            raise
-        for begin in range(0, total, rows):
-            yield make(sliced(columns, begin, begin + rows))
-        return
-    yield whole
+        yield sliced(_permuted(joined(held), words, epoch, run), done)
 
 
 def stream_mark(
@@ -234,13 +186,14 @@ def sliced(columns: Columns, begin: int, end: int | None = None) -> Columns:
     return {name: column[begin:end] for name, column in columns.items()}
 
 
-def _joined(pieces: Sequence[Columns]) -> Columns:
+def joined(pieces: Sequence[Columns]) -> Columns:
+    """Return the columns of pieces that follow one another."""
     if len(pieces) == 1:
         return pieces[0]
-    joined: dict[str, Any] = {}
+    whole: dict[str, Any] = {}
     for name, first in pieces[0].items():
         if isinstance(first, np.ndarray):
-            joined[name] = np.concatenate([piece[name] for piece in pieces])
+            whole[name] = np.concatenate([piece[name] for piece in pieces])
         else:
-            joined[name] = [value for piece in pieces for value in piece[name]]
-    return joined
+            whole[name] = [value for piece in pieces for value in piece[name]]
+    return whole
