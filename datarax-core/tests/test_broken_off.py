@@ -1,10 +1,16 @@
 """Passes that an error breaks off: what came before is delivered, and `next` goes on from there."""
 
+import contextlib
+import copy
+import gc
+import pickle
+import weakref
+
 import numpy as np
 import pytest
 
-from datarax.errors import StalePassError
-from datarax.sources import Field, ReaderSource, RecordReader, SourceConfig
+from datarax.errors import CorruptDataError, StalePassError
+from datarax.sources import Field, IndexedStream, ReaderSource, RecordReader, SourceConfig
 
 SIZE = 3000
 
@@ -218,3 +224,141 @@ def test_an_epoch_in_one_program_is_never_shorter_than_it_is(kind, size, bad):
         return
     with pytest.raises(OSError, match=f"record {bad} is damaged"):
         numbers.scan_epoch(add, np.int32(0), batch_size=size)
+
+
+class Misshapen:
+    """Good pieces of 10 records, and a third one that is `odd`."""
+
+    shards = (50,)
+
+    def __init__(self, odd):
+        self._odd = odd
+
+    @property
+    def fields(self):
+        return {"x": Field.array(np.int32, (2,)), "y": Field.array(np.int32)}
+
+    def stream(self, shard, offset, names):
+        for begin in range(offset, 50, 10):
+            y = np.arange(begin, begin + 10, dtype=np.int32)
+            piece = {"x": np.stack([y, y], 1), "y": y}
+            yield {**piece, **self._odd} if begin == 20 else piece
+
+    def close(self):
+        self.closed = True
+
+
+ODD = {
+    "shorter": ({"y": np.zeros(9, np.int32)}, "columns of different lengths: {'x': 10, 'y': 9}"),
+    "wider": ({"y": np.zeros(10, np.int64)}, r"int64\[10\] for 'y', and declares int32\[10\]"),
+    "shaped": ({"x": np.zeros((10, 1), np.int32)}, r"int32\[10, 1\] for 'x', and declares"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_piece_of_a_stream_that_is_not_as_declared_spoils_no_other(odd):
+    """What came before is delivered, and of the odd one nothing."""
+    piece, said = ODD[odd]
+    numbers = ReaderSource(SourceConfig(mode="streaming"), Misshapen(piece), uri="test:")
+    elements, batched = [], []
+    with pytest.raises(CorruptDataError, match=said):
+        elements.extend((element["x"].tolist(), int(element["y"])) for element in numbers)
+    with pytest.raises(CorruptDataError, match=said):
+        batched.extend(batch["y"].tolist() for batch in numbers.batches(4))
+    assert elements == [([y, y], y) for y in range(20)]
+    assert batched == np.arange(20).reshape(-1, 4).tolist()
+
+
+class FailingAtTheEnd(DamagedStream):
+    """Fails behind its last record, once: as where a checksum follows."""
+
+    def stream(self, shard, offset, names):
+        yield from super().stream(shard, offset, names)
+        if self._reader.times:
+            self._reader.times -= 1
+            raise OSError("the checksum is missing")
+
+
+@pytest.mark.parametrize("remainder", ["drop", "keep"])
+def test_a_state_behind_the_last_record_of_a_stream_is_restored(remainder):
+    """The epoch is not over there, and nothing of it is left."""
+    numbers = ReaderSource(SourceConfig(mode="streaming"), FailingAtTheEnd(None, 1), uri="test:")
+    batches = numbers.batches(10, remainder=remainder, epochs=2)
+    with pytest.raises(OSError, match="checksum"):
+        for _ in range(SIZE // 10 + 1):
+            next(batches)
+    state = batches.get_state()
+    assert place(numbers) == (0, SIZE)
+    for left in (batches, numbers.clone().batches(10, remainder=remainder, epochs=2)):
+        left.set_state(state)
+        assert next(left)["x"].tolist() == list(range(10))
+        left.close()
+
+
+@pytest.mark.parametrize("mode", ["lazy", "streaming"])
+def test_a_value_that_is_cut_is_counted_once(mode):
+    """Also where its piece is made again."""
+
+    class Texts(RecordReader):
+        @property
+        def fields(self):
+            return {"n": Field.array(np.int64), "t": Field.text()}
+
+        def __len__(self):
+            return 200
+
+        def record(self, index):
+            return {"n": np.int64(2**40 if index == 99 else index), "t": "long"}
+
+    reader = Texts() if mode == "lazy" else IndexedStream(Texts())
+    config = SourceConfig(mode=mode, pad={"t": 2}, overflow="cut")
+    with pytest.raises(ValueError, match="'n'"):
+        for _ in (numbers := ReaderSource(config, reader, uri="test:")):
+            pass
+    assert numbers.cuts == {"t": 99}
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pass_that_an_error_broke_off_holds_nothing(kind, prefetch):
+    """Neither the source nor its reader outlive it: the error's traceback names them all."""
+    for _ in range(2):
+        numbers = source(kind, 5)
+        batches = numbers.batches(4, prefetch=prefetch)
+        with pytest.raises(OSError, match="damaged"):
+            list(batches)
+        gone = [weakref.ref(one) for one in (batches, numbers, numbers.reader)]
+        del batches, numbers
+        gc.collect()
+    assert [ref() for ref in gone] == [None] * 3
+
+
+def test_a_pass_over_elements_can_be_closed_and_not_be_copied():
+    """As a generator can: what it holds is let go, and no other pass is touched."""
+    numbers = source("lazy", None)
+    with contextlib.closing(iter(numbers)) as begun:
+        assert int(next(begun)["x"]) == 0
+        for copied in (copy.copy, pickle.dumps):
+            with pytest.raises(TypeError, match="a pass cannot be"):
+                copied(begun)
+    assert list(begun) == []
+    assert place(numbers) == (0, 1)
+    assert int(next(numbers)["x"]) == 0
+    newer = iter(numbers)
+    begun.close()
+    assert int(next(newer)["x"]) == 0
+
+
+def test_a_stale_pass_over_less_than_was_declared_stays_stale():
+    class Short(DamagedStream):
+        def stream(self, shard, offset, names):
+            yield {"x": np.arange(offset, 3, dtype=np.int32)}
+
+    numbers = ReaderSource(SourceConfig(mode="streaming"), Short(None), uri="test:")
+    old = iter(numbers)
+    for _ in range(3):
+        next(old)
+    next(iter(numbers))
+    for _ in range(3):
+        with pytest.raises(StalePassError):
+            next(old)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 
+import datasets
 import jax
 import pyarrow as pa
 import pytest
@@ -155,3 +156,48 @@ def test_made_up_files_are_read_as_datasets_reads_them(tmp_path, monkeypatch, se
         assert "unlike in the beginning" in str(streamed) or "null values" in str(streamed)
     else:
         assert same(expected, streamed), (text, options, expected, streamed)
+
+
+LABELS = {
+    "names that are other numbers": (["1", "2", "3"], ["1", "0", "1"]),
+    "names the other way round": (["1", "0"], ["1", "0"]),
+    "names with zeros before them": (["01", "00"], ["01", "00"]),
+    "names that are fractions": (["1.0", "0.0"], ["1.0", "0.0"]),
+    "names that are truth": (["True", "False"], ["True", "False"]),
+    "names and numbers": (["a", "b"], ["a", "1"]),
+    "a name that is a number, among words": (["a", "1"], ["a", "1"]),
+    "a name that is a number, alone": (["a", "1"], ["1", "1"]),
+    "words": (["yes", "no"], ["no", "yes"]),
+}
+
+
+@pytest.mark.parametrize("mode", ["lazy", "streaming"])
+@pytest.mark.parametrize("case", LABELS)
+def test_classes_are_numbers_where_the_column_is(tmp_path, case, mode):
+    """Whatever their names look like: names count in columns of words."""
+    names, values = LABELS[case]
+    classes = {str(number): name for number, name in enumerate(names)}
+    features = [{"name": "y", "dtype": {"class_label": {"names": classes}}}]
+    card = yaml.safe_dump({"dataset_info": {"features": features}})
+    (tmp_path / "README.md").write_text(f"---\n{card}---\n")
+    (tmp_path / "train.csv").write_text("\n".join(["y", *values, ""]))
+    theirs = datasets.load_dataset(str(tmp_path), split="train", cache_dir=tmp_path / "cache")
+    with datarax.load(f"hf:{tmp_path}", mode=mode) as source:
+        assert [int(record["y"]) for record in source] == theirs["y"][:]
+
+
+def test_classes_mean_the_same_throughout_a_long_file(tmp_path):
+    """Which is read block by block."""
+    classes = {"0": "1", "1": "2", "2": "3"}
+    features = [
+        {"name": "y", "dtype": {"class_label": {"names": classes}}},
+        {"name": "z", "dtype": "string"},
+    ]
+    card = yaml.safe_dump({"dataset_info": {"features": features}})
+    (tmp_path / "README.md").write_text(f"---\n{card}---\n")
+    labels = [1] * 2500 + [0] + [1] * 2500
+    rows = "".join(f"{label},{'a' * 9000}\n" for label in labels)
+    (tmp_path / "train.csv").write_text(f"y,z\n{rows}")
+    for mode in ("lazy", "streaming"):
+        with datarax.load(f"hf:{tmp_path}", mode=mode) as source:
+            assert [int(record["y"]) for record in source] == labels

@@ -425,3 +425,36 @@ def test_files_that_differ_in_columns_are_an_error_that_names_both(hub, make):
     )
     with pytest.raises(CorruptDataError, match=rf"{FILES[0]}.*string in .*{FILES[1]}"):
         datarax.load("hf:a/differ", mode="streaming")
+
+
+TEXTS = {
+    "csv": lambda rows: "n,t\n" + "".join(f"{n},{'x' * 9000}\n" for n in rows),
+    "jsonl": lambda rows: "".join(f'{{"n": {n}, "t": "{"x" * 9000}"}}\n' for n in rows),
+    "txt": lambda rows: "".join(f"{n} {'x' * 9000}\n" for n in rows),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.parametrize(("status", "error"), [(503, HubConnectionError), (403, HubAccessError)])
+def test_a_server_that_fails_in_a_text_is_no_damage(hub, monkeypatch, kind, status, error):
+    """Once it is back, the pass goes on, exactly."""
+    monkeypatch.setenv("DATARAX_HF_RETRIES", "1")
+    files = {
+        f"train-0000{part}-of-00002.{kind}": TEXTS[kind](range(part * 2500, part * 2500 + 2500))
+        for part in range(2)
+    }
+    hub.publish("a/texts", files)
+    with datarax.load("hf:a/texts", mode="streaming") as source:
+        begun, records = iter(source), []
+        hub.failing = status
+        for _ in range(2):
+            with pytest.raises(error, match=str(status)):
+                records.extend(begun)
+        hub.failing = None
+        assert len(records) < 5000  # beyond what was looked at as it was opened
+        records.extend(begun)
+        assert [record_number(record) for record in records] == list(range(5000))
+
+
+def record_number(record):
+    return int(record["n"]) if "n" in record else int(record["text"].split()[0])

@@ -82,6 +82,7 @@ class Batches:
         self._closed = False
         self._done = False
         self._background: Background | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
 
     def __iter__(self) -> Self:
         return self
@@ -210,7 +211,8 @@ class Batches:
                 self._pieces = pieces
             else:
                 self._pieces = self._background
-                weakref.finalize(self, self._background.let_go).atexit = False
+                self._finalizer = weakref.finalize(self, self._background.let_go)
+                self._finalizer.atexit = False
         else:
             self._pieces = ahead(pieces, self._prefetch)
         if self._closed:  # by another thread, before there was one of ours to stop
@@ -242,6 +244,9 @@ class Batches:
         background, self._background = self._background, None
         if background is not None:
             background.stop()
+        finalizer, self._finalizer = self._finalizer, None
+        if finalizer is not None:
+            finalizer.detach()
 
 
 def _at_the_start(state: dict[str, Any]) -> dict[str, Any]:

@@ -204,6 +204,9 @@ class Background:
                 self._ready.get_nowait()
             except queue.Empty:
                 self._thread.join(0.01)
+        with contextlib.suppress(queue.Empty):
+            while True:  # an error, too, whose traceback holds the pass
+                self._ready.get_nowait()
         with contextlib.suppress(queue.Full):  # a consumer in another thread must not wait on
             self._ready.put_nowait(("end", None))
 

@@ -106,17 +106,22 @@ class Card:
                 counts[str(split.get("name"))] = split["num_examples"]
         return counts
 
-    def miscounts(self, config: str, found: Mapping[str, int]) -> list[str]:
+    def miscounts(self, config: str, found: Mapping[str, int], *, whole: bool = True) -> list[str]:
         """Return notes on splits of which the card says another number of records than was found.
 
         Args:
             config: The configuration.
             found: The records of each split, as far as its files were counted.
+            whole: Whether no file can be missing.
         """
         promised = self.records(config)
         return [
             f"the card says {promised[split]} records of {split!r}, its files hold {count}; "
-            "the files are right"
+            + (
+                "the files are right"
+                if whole or count > promised[split]
+                else "the cache, which holds no listing of this revision, may lack some"
+            )
             for split, count in found.items()
             if promised.get(split, count) != count
         ]

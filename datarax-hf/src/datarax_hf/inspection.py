@@ -101,7 +101,7 @@ def _of_plan(info: DatasetInfo, plan: Plan, config: HFSourceConfig) -> DatasetIn
             *info.notes,
             *contents.unmatched(plan.config),
             *odd,
-            *contents.card.miscounts(plan.config, counted),
+            *contents.card.miscounts(plan.config, counted, whole=snapshot.complete),
         ),
     )
 

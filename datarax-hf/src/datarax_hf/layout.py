@@ -168,6 +168,11 @@ def lacking_shards(names: Iterable[str]) -> list[str]:
     return lacking
 
 
+def is_numbered(name: str) -> bool:
+    """Return whether a name says how many files its split has: `-00000-of-00002`."""
+    return _SHARD.fullmatch(name) is not None
+
+
 def check_path(name: str, *, dataset: str) -> str:
     """Return `name` if it stays within its repository.
 

@@ -70,8 +70,10 @@ def _located(config: HFSourceConfig, *, every: bool) -> Plan:
         return _cached(config, every=every)
     asked = config.revision or MAIN
     if is_commit(asked):
-        with contextlib.suppress(CacheMissError):
-            return _cached(config, every=every)
+        with contextlib.suppress(DataraxError):
+            whole = _cached(config, every=every)
+            if whole.snapshot.complete:
+                return whole
     from datarax_hf.hub import Hub
 
     spare = _spare(config, every=every)

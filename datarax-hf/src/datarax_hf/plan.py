@@ -6,6 +6,7 @@ of the files this machine lacks.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from datarax_hf.card import CARD, CARDS, Card, CardConfig, read_card
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived
 from datarax_hf.errors import ConfigNotCachedError, SplitNotCachedError
-from datarax_hf.formats.kinds import SUPPORTED, is_read, kind_of
+from datarax_hf.formats.kinds import SUPPORTED, is_metadata, is_read, kind_of
 from datarax_hf.formats.labels import folder_labels
 from datarax_hf.formats.settings import Settings
 from datarax_hf.layout import (
@@ -28,6 +29,7 @@ from datarax_hf.layout import (
     check_path,
     find_layout,
     glob_pattern,
+    is_numbered,
     lacking_shards,
     leads_out,
 )
@@ -40,7 +42,7 @@ FILES_SHOWN = 5
 """Files that are named where none is read."""
 
 NO_CARD = "the card is not on this machine; configs, splits and types are from the files"
-_NO_LISTING = (
+NO_LISTING = (
     "the cache holds no listing of this revision, as is so where files were downloaded one by one: "
     "which it lacks is known only where the card or their numbers tell"
 )
@@ -106,9 +108,9 @@ class Contents:
     def lacks_card(self, config: str | None) -> bool:
         """Return whether there is, or may be, a card that is not here and may change the answer.
 
-        Where a listing says that all data is parquet in one folder, file names tell as much as a
-        card would. Without a listing a folder may be one of several, each a configuration of its
-        own, unless its name tells otherwise or it is the one that is asked for.
+        Where a listing says that all data is parquet in one folder, numbered by split, file names
+        tell as much as a card would. Without a listing a folder may be one of several, each a
+        configuration of its own, unless its name tells otherwise or it is the one asked for.
 
         Args:
             config: The configuration that is asked for.
@@ -120,7 +122,7 @@ class Contents:
         data = [name.removeprefix(asked) for name in snapshot.files if is_read(name)]
         folders = {name.rpartition("/")[0] for name in data}
         if snapshot.complete:
-            return len(folders) > 1 or self.may_need_card()
+            return len(folders) > 1 or self.may_need_card() or not all(map(is_numbered, data))
         splits = {split for found in self.layout.configs.values() for split in found}
         return not folders <= {"", "data", snapshot.dataset.rpartition("/")[2], *splits}
 
@@ -249,6 +251,8 @@ class Plan:
             lacking += [name for name in files if not snapshot.has(name)]
             if not snapshot.complete:
                 lacking += lacking_shards(files)
+                if all(map(is_metadata, files)):  # which name images, of which none is here
+                    lacking += [posixpath.join(posixpath.dirname(name), "*") for name in files]
                 lacking += self.contents.layout.globs.get((self.config, split), ())
         return list(dict.fromkeys(lacking))
 
@@ -268,11 +272,12 @@ def read_contents(
         card = read_card(snapshot.folder, dataset)
     notes = [*snapshot.notes, *card.notes]
     if not snapshot.complete:
-        notes.append(_NO_LISTING)
+        notes.append(NO_LISTING)
     if not snapshot.has(CARD) and not snapshot.complete:
         notes.append(NO_CARD)
-        if asked_config and any(name.startswith(f"{asked_config}/") for name in snapshot.files):
-            card = Card(configs=(CardConfig(asked_config, None, asked_config),))
+        inside = any(name.startswith(f"{asked_config}/") for name in snapshot.files)
+        if asked_config and inside and not card.configs:
+            card = replace(card, configs=(CardConfig(asked_config, None, asked_config),))
     layout = find_layout(snapshot.files, card, converted=is_conversion(snapshot))
     return Contents(snapshot, card, layout, tuple(notes))
 
@@ -311,6 +316,11 @@ def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False
             f"are; {how_to_fetch(snapshot, config)}"
         ) from error
     splits = contents.splits(chosen)
+    if not splits and not snapshot.complete:
+        raise ConfigNotCachedError(
+            f"{uri}: no file of the config {chosen!r} is on this machine; its configs are "
+            f"{listing(contents.layout.configs)}; {how_to_fetch(snapshot, config)}"
+        )
     if not splits:
         raise UnknownConfigError(
             f"{uri}: the config {chosen!r} has {contents.unread(chosen)}; "
@@ -333,12 +343,11 @@ def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False
         else:
             terms = choose_split(config.split, tuple(splits), dataset=named)
     except UnknownSplitError as error:
-        if _knows_splits(contents, chosen):
+        if snapshot.complete or _listed_splits(contents, chosen):
             raise
-        raise SplitNotCachedError(
-            f"{error} The cache holds neither a card nor a listing of this revision, so there may "
-            f"be splits that it lacks; {how_to_fetch(snapshot, config)}"
-        ) from error
+        raise _not_cached(str(error), contents, config) from error
+    if config.split is None and not every and not snapshot.complete:
+        _check_default(terms[0].name, contents, chosen, config)
     files = {term.name: splits[term.name] for term in terms}
     for names in files.values():
         for name in names:
@@ -347,10 +356,37 @@ def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False
     return Plan(contents, chosen, terms, files, contents.notes, settings)
 
 
-def _knows_splits(contents: Contents, config: str) -> bool:
-    """Return whether the splits of a configuration are known, not only those on this machine."""
-    card = contents.card
-    return bool(contents.snapshot.complete or card.configs or card.records(config))
+def _not_cached(what: str, contents: Contents, config: HFSourceConfig) -> SplitNotCachedError:
+    """Return the error for a split that this machine lacks, or may lack."""
+    return SplitNotCachedError(
+        f"{what} The cache holds no listing of this revision, so there may be splits that it "
+        f"lacks; {how_to_fetch(contents.snapshot, config)}"
+    )
+
+
+def _known_splits(contents: Contents, config: str) -> tuple[str, ...]:
+    """Return the splits of a configuration that the card tells of; () where it tells of none."""
+    return _listed_splits(contents, config) or tuple(contents.card.records(config))
+
+
+def _listed_splits(contents: Contents, config: str) -> tuple[str, ...]:
+    """Return the splits of a configuration that the card gives files of: there are no others."""
+    listed = [entry.data_files for entry in contents.card.configs if entry.name == config]
+    return tuple(listed[0] or ()) if listed else ()
+
+
+def _check_default(split: str, contents: Contents, chosen: str, config: HFSourceConfig) -> None:
+    """Raise unless the split that is read, as none is named, is sure to be the one online."""
+    known = _known_splits(contents, chosen)
+    if split == "train" or known == (split,):
+        return
+    others = f"those that the card tells of are {listing(known)}" if known else "no others are here"
+    raise _not_cached(
+        f"hf:{contents.snapshot.dataset}: no split is named, and {split!r} is here; {others}: say "
+        f"which with split=.",
+        contents,
+        config,
+    )
 
 
 def _check_all(
@@ -364,12 +400,12 @@ def _check_all(
                 f"{uri}: split='all', and its split {name!r} has "
                 f"{contents.unread(chosen, split=name)}; name those to read, of {listing(splits)}"
             )
-    if not _knows_splits(contents, chosen):
-        raise SplitNotCachedError(
-            f"{uri}: split='all', and the cache holds neither a card nor a listing of this "
-            f"revision, so there may be splits that it lacks; "
-            f"{how_to_fetch(contents.snapshot, config)}"
-        )
+    known = _known_splits(contents, chosen)
+    if contents.snapshot.complete or (known and set(known) <= set(splits)):
+        return
+    lacking = [name for name in known if name not in splits]
+    found = f"the splits {listing(lacking)} are not here." if lacking else "some may not be here."
+    raise _not_cached(f"{uri}: split='all', and {found}", contents, config)
 
 
 def _written(term: SplitTerm) -> str:

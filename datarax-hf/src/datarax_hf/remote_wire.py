@@ -195,7 +195,7 @@ class _Requests:
         )
         async with asking as answer:
             if moved is not None and answer.status_code in _EXPIRED:
-                del self._moved[wanted.url]
+                self._moved.pop(wanted.url, None)  # another request may have found it out
                 return
             if answer.status_code >= 400 and answer.status_code != _PAST_THE_END:
                 await answer.aread()

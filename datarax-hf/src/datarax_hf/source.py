@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from datarax.core.data_source import LocalFilesOnlyMixin
+from datarax.errors import listing
 from datarax.sources import ReaderSource
 from datarax_hf.formats.kinds import kind_of
+from datarax_hf.layout import is_numbered, lacking_shards
 from datarax_hf.locate import locate
-from datarax_hf.plan import NO_CARD
+from datarax_hf.plan import NO_CARD, NO_LISTING
 from datarax_hf.reader import lay_out, open_reader, records_of, says_features
 
 if TYPE_CHECKING:
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
 
     from datarax_hf.config import HFSourceConfig
     from datarax_hf.plan import Plan
+
+
+_LOG = logging.getLogger("datarax_hf")
+SHOWN = 3
+"""Missing files that a warning names."""
 
 
 class HFSource(LocalFilesOnlyMixin, ReaderSource):
@@ -56,6 +64,8 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
             super().__init__(config, reader, uri=f"hf:{dataset}", rngs=rngs, name=name)
             for note in _notes(plan, reader, streaming=streaming):
                 warnings.warn(f"hf:{dataset}: {note}", stacklevel=2)
+            for note in _unknown(plan, reader, streaming=streaming):
+                _LOG.warning("hf:%s: %s", dataset, note)
             if self.plan.mode == "lazy" and self.config.shuffle:
                 # Now, where a bar is seen and Ctrl-C is heard, not in the thread that stages.
                 on_host = self.host_only
@@ -86,10 +96,28 @@ def _notes(plan: Plan, reader: Any, *, streaming: bool) -> list[str]:
     count = _streamed_records_of if streaming else records_of
     counted = {split: count(reader, names) for split, names in plan.files.items()}
     known = {split: count for split, count in counted.items() if count is not None}
-    miscounts = contents.card.miscounts(plan.config, known)
-    unmatched = contents.unmatched(plan.config, plan.files)
-    blind = [NO_CARD] if contents.missing_cards() and contents.may_need_card() else []
-    return [*blind, *contents.snapshot.notes, *contents.card.notes, *unmatched, *odd, *miscounts]
+    whole = contents.snapshot.complete
+    miscounts = contents.card.miscounts(plan.config, known, whole=whole)
+    unmatched = [*contents.unmatched(plan.config, plan.files), *_lacking_here(plan)]
+    return [*contents.snapshot.notes, *contents.card.notes, *unmatched, *odd, *miscounts]
+
+
+def _lacking_here(plan: Plan) -> list[str]:
+    """Return a note where the numbers of files in a folder of this machine say that some lack."""
+    names = [name for files in plan.files.values() for name in lacking_shards(files)]
+    if plan.snapshot.commit or not names:
+        return []
+    shown = f"{listing(names[:SHOWN])}{' and so on' if len(names) > SHOWN else ''}"
+    return [f"by their numbers {len(names)} files are missing, which are left out: {shown}"]
+
+
+def _unknown(plan: Plan, reader: Any, *, streaming: bool) -> list[str]:
+    """Return what the cache cannot tell and may matter: what is read may be otherwise online."""
+    contents = plan.contents
+    numbered = all(is_numbered(name) for files in plan.files.values() for name in files)
+    by_card = _streams_by_card(plan) if streaming else not says_features(reader)
+    notes = [NO_LISTING] if not contents.snapshot.complete and not numbered else []
+    return [*notes, NO_CARD] if contents.missing_cards() and by_card else notes
 
 
 def _streams_by_card(plan: Plan) -> bool:

@@ -11,6 +11,7 @@ from datarax.sources import IndexedStream, StreamReader
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import MalformedFeaturesError
 from datarax_hf.formats.kinds import kind_of
+from datarax_hf.formats.open import check_parquet
 from datarax_hf.images import ImageDecoder
 from datarax_hf.plan import Plan
 from datarax_hf.reader import open_reader
@@ -64,6 +65,7 @@ def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> HubStream
         identity["revision"] = plan.snapshot.commit
     fill_nulls = config.fill_nulls or {}
     if all(kind_of(name) == "parquet" for name in names):
+        check_parquet(plan.settings, plan.snapshot.dataset)
         return ParquetStream(
             names,
             files,

@@ -328,7 +328,9 @@ class DataSourceModule(HostSlot, StructuralModule):
 
     def _check_place(self, epoch: int, offset: int) -> None:
         size = self._known_length()
-        if epoch < 0 or offset < 0 or (size is not None and offset >= size):
+        end = None if size is None else size + self._is_forward_only()
+        # A stream may fail behind its last record: then the epoch is not over, and nothing is left.
+        if epoch < 0 or offset < 0 or (end is not None and offset >= end):
             raise StateMismatchError(
                 f"{CURSOR}: epoch {epoch}, offset {offset} is no place in {self._who()}, "
                 f"whose epochs have {'an unknown number of' if size is None else size} elements"

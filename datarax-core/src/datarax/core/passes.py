@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from datarax.core.data_source import DataSourceModule
@@ -20,7 +20,27 @@ def elements_of(source: DataSourceModule, mark: object) -> Iterator[Any]:
         source: The source.
         mark: What its host holds beside this pass while `next(source)` goes on with it.
     """
-    return chain.from_iterable(_Pass(source, mark).attempts())
+    attempts = _Pass(source, mark)
+    elements = ElementPass.from_iterable(attempts.begin())
+    assert isinstance(elements, ElementPass)  # which the stubs of itertools do not know
+    elements.attempts = attempts
+    return elements
+
+
+class ElementPass(chain[Any]):
+    """An iterator over elements; it can be closed, as a generator can, and not be copied."""
+
+    attempts: _Pass
+
+    def close(self) -> None:
+        """End the pass and let go of what it holds. Closing again does nothing."""
+        self.attempts.close()
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("a pass cannot be copied; clone() the source, for a cursor of its own")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a pass cannot be pickled; pickle the source, or save its get_state()")
 
 
 class _Pass:
@@ -31,12 +51,26 @@ class _Pass:
         self._mark = mark
         self._token: object = None
         self._ended = False
+        self._attempt: Generator[Any] | None = None
 
-    def attempts(self) -> Iterator[Iterator[Any]]:
+    def begin(self) -> Iterator[Iterator[Any]]:
         while not self._ended:
-            yield self._elements()
+            self._attempt = self._elements()
+            yield self._attempt
 
-    def _elements(self) -> Iterator[Any]:
+    def close(self) -> None:
+        self._ended = True
+        self._forget()
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.close()
+
+    def _forget(self) -> None:
+        host = self._source._host
+        if host.running is not None and host.running[0] is self._mark:
+            host.running = None
+
+    def _elements(self) -> Generator[Any]:
         source = self._source
         host, who = source._host, source._who()
         cursor = host.cursor
@@ -58,12 +92,11 @@ class _Pass:
                     cursor.finish()
                     finished = self._ended = True
                 yield element
-        self._ended = True
         if not finished:
             cursor.check(token)
             cursor.finish()
-        if host.running is not None and host.running[0] is self._mark:
-            host.running = None
+        self._ended = True
+        self._forget()
 
 
 def _with_last(

@@ -278,6 +278,7 @@ class ReaderSource(DataSourceModule):
             indices: Any = None
             if layout.host_only or not self._data:
                 indices = order.positions(words, size, epoch, offset, rows)
+            counted = dict(layout.cuts)
             try:
                 if self._data:  # a whole piece, the rows behind the epoch's end left unused
                     run = Run(words, size, epoch, offset, capacity)
@@ -289,6 +290,8 @@ class ReaderSource(DataSourceModule):
                     batch = to_device(out)
                 hosted = layout.host_values(self.reader, indices) if layout.host_only else {}
             except Exception:
+                layout.cuts.clear()
+                layout.cuts.update(counted)
                 if rows == 1:
                     raise
                 alone_until = offset + rows  # what can be read is delivered, up to what cannot

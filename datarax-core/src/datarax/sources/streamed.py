@@ -30,7 +30,7 @@ def streamed_elements(pieces: Iterator[Columns], layout: Layout) -> Iterator[Seq
         return unstacked(to_device(out), rows, hosted)
 
     for columns in rechunked(pieces, capacity):
-        yield from as_far_as_possible(elements, columns, 1)
+        yield from as_far_as_possible(elements, columns, 1, layout)
 
 
 def streamed_batches(
@@ -50,7 +50,7 @@ def streamed_batches(
         return [(to_device(part), rows_of(part)) for part in parts]
 
     for columns in rechunked(pieces, size * many, whole=size):
-        for made in as_far_as_possible(batches, columns, size):
+        for made in as_far_as_possible(batches, columns, size, layout):
             yield from made
 
 
@@ -102,7 +102,7 @@ def rechunked(pieces: Iterator[Columns], rows: int, *, whole: int = 1) -> Iterat
 
 
 def as_far_as_possible(
-    make: Callable[[Columns], _Made], columns: Columns, rows: int
+    make: Callable[[Columns], _Made], columns: Columns, rows: int, layout: Layout
 ) -> Iterator[_Made]:
     """Yield what is made of columns: at once, or where that fails in parts, up to what fails.
 
@@ -110,10 +110,14 @@ def as_far_as_possible(
         make: Makes it.
         columns: What of.
         rows: The records of a part.
+        layout: Counts the values that are cut.
     """
+    counted = dict(layout.cuts)
     try:
         whole = make(columns)
     except Exception:
+        layout.cuts.clear()
+        layout.cuts.update(counted)  # what is made again is counted again
         total = rows_of(columns)
         if total <= rows:
             raise

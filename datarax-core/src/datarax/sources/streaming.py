@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from datarax.core import order
 from datarax.sources.fields import Field
+from datarax.sources.pieces import PieceCheck
 from datarax.sources.reader import (
     ChainReader,
     Columns,
@@ -142,9 +143,11 @@ def _from(
     reader: StreamReader, names: Sequence[str], sequence: list[int], skip: int
 ) -> Iterator[Columns]:
     shards, skip = _left(reader, sequence, skip)
+    check = PieceCheck(reader.fields, names)
     if isinstance(reader, ChainReader):
-        if shards:
-            yield from reader.chain(shards, skip, names)
+        for piece in reader.chain(shards, skip, names) if shards else ():
+            check(piece)
+            yield piece
         return
     for shard in shards:
         count = reader.shards[shard]
@@ -154,6 +157,7 @@ def _from(
         begin = skip if count is not None else 0
         skip -= begin
         for piece in reader.stream(shard, begin, names):
+            check(piece)
             rows = rows_of(piece)
             if skip >= rows:
                 skip -= rows

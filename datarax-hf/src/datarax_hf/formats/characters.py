@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from datarax.errors import NotSupportedError
+from datarax.errors import DataraxError, NotSupportedError
 from datarax_hf.formats.guess import Place
 from datarax_hf.formats.shard import check_head
 from datarax_hf.remedy import Origin
@@ -179,9 +179,12 @@ class Characters:
     def _raw(self, size: int) -> bytes:
         try:
             raw = bytes(self._file.read(size))
+        except DataraxError:  # the Hub did not answer, which is no damage
+            raise
         except _BROKEN as error:
+            what = "read" if self._file is self._stored else "decompressed"
             raise self.origin.damaged(
-                self.name, f"cannot be decompressed beyond {self._taken:,} bytes of text: {error}"
+                self.name, f"cannot be {what} beyond {self._taken:,} bytes of text: {error}"
             ) from error
         if self._taken + len(raw) > max(FREE_BYTES, LARGEST_RATIO * self._size):
             raise self.origin.damaged(
@@ -223,6 +226,8 @@ def _opened(file: Any, name: str, origin: Origin) -> Any:
         if head.startswith(magic):
             try:
                 return open_(file)
+            except DataraxError:
+                raise
             except _BROKEN as error:
                 raise origin.damaged(name, f"cannot be decompressed: {error}") from error
     return _member(file, name, origin) if head.startswith(_ZIP) else file
@@ -235,6 +240,8 @@ def _member(file: Any, name: str, origin: Origin) -> Any:
         members = [member for member in archive.infolist() if not member.is_dir()]
         if len(members) == 1 and not members[0].flag_bits & _ENCRYPTED:
             return archive.open(members[0])
+    except DataraxError:
+        raise
     except _BROKEN as error:
         raise origin.damaged(name, f"cannot be decompressed: {error}") from error
     found = f"{len(members)} files" if len(members) != 1 else "a file that is encrypted"

@@ -115,12 +115,15 @@ class _Columns:
         return without(got, missing) if pa.types.is_floating(got.type) else got
 
     def _as_asked(self, name: str, values: pa.Array) -> pa.Array:
-        """Return values as the card's features say; a class is its name or its number."""
-        kind, classes = self._asked[name], self._classes[name]
-        if classes is not None:
+        """Return values as the card's features say.
+
+        A class is its number where all are numbers, even where a name looks like one, else its
+        name.
+        """
+        kind = self._asked[name]
+        if self._classes[name] is not None:
             values = pc.ascii_trim_whitespace(values)
-            named_ = pc.is_in(values.drop_null(), value_set=pa.array(classes, pa.string()))
-            if pc.all(named_).as_py() or pa.types.is_string(type_of(values)):
+            if pa.types.is_string(type_of(values)):
                 return values
         try:
             return read_as(values, kind)

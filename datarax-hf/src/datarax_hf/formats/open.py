@@ -43,9 +43,15 @@ def open_shards(names: Sequence[str], origin: Origin, settings: Settings) -> lis
     return shards
 
 
+def check_parquet(settings: Settings, dataset: str) -> None:
+    """Raise where the card gives a parameter that would leave out rows or columns of parquet."""
+    settings.given({}, ("columns", "filters"), f"hf:{dataset}, parquet")
+
+
 def _open(name: str, origin: Origin, settings: Settings, declared: Declared) -> Shard:
     kind = kind_of(name)
     if kind == "parquet":
+        check_parquet(settings, origin.dataset)
         return as_declared(ParquetShard(name, origin), declared)
     from datarax_hf.formats.arrow import ArrowShard
     from datarax_hf.formats.parsed import FORMATS, ParsedShard
