@@ -362,3 +362,26 @@ def test_a_stale_pass_over_less_than_was_declared_stays_stale():
     for _ in range(3):
         with pytest.raises(StalePassError):
             next(old)
+
+
+def test_a_pass_over_elements_that_is_dropped_is_let_go_at_once():
+    """With what it reads from; no collector has to come by."""
+    closed = []
+
+    class Told(DamagedStream):
+        def stream(self, shard, offset, names):
+            try:
+                yield from super().stream(shard, offset, names)
+            finally:
+                closed.append(offset)
+
+    numbers = ReaderSource(SourceConfig(mode="streaming"), Told(None), uri="test:")
+    gc.disable()
+    try:
+        begun = iter(numbers)
+        next(begun)
+        iter(numbers)  # the one that `next(numbers)` would go on with
+        del begun
+        assert closed == [0]
+    finally:
+        gc.enable()

@@ -394,3 +394,34 @@ def test_no_value_means_every_type(kind):
 def test_parameters_that_make_no_sense_are_refused(read, options):
     with pytest.raises(DataraxError, match=next(iter(options))):
         read("x\n1\n", **options)
+
+
+NUMBERED = """---
+dataset_info:
+  features:
+  - {name: y, dtype: {class_label: {names: {'0': '1', '1': '2', '2': x}}}}
+  - {name: z, dtype: string}
+---
+"""
+
+
+@pytest.mark.parametrize("mode", ["lazy", "streaming"])
+def test_names_that_look_like_numbers_are_one_thing_in_all_of_a_file(tmp_path, mode):
+    """The first rows decide which, of a file that is read block by block."""
+    (tmp_path / "README.md").write_text(NUMBERED)
+    many = [f"1,{'a' * 9000}"] * 2500
+    for rows, labels in (
+        ([*many, "x,a"], [1] * 2500 + [2]),
+        (["x,a", *many], [2] + [0] * 2500),
+    ):
+        (tmp_path / "train.csv").write_text("\n".join(["y,z", *rows, ""]))
+        with datarax.load(f"hf:{tmp_path}", mode=mode) as source:
+            assert [int(record["y"]) for record in source] == labels
+
+
+@pytest.mark.parametrize("value", ["3", "-2"])
+def test_a_class_number_without_a_name_is_refused(tmp_path, value):
+    (tmp_path / "README.md").write_text(NUMBERED)
+    (tmp_path / "train.csv").write_text(f"y,z\n0,a\n-1,a\n{value},a\n")
+    with pytest.raises(CorruptDataError, match=f"{value} is none of the 3 classes"):
+        datarax.load(f"hf:{tmp_path}")

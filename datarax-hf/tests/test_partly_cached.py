@@ -185,3 +185,43 @@ def test_parameters_that_would_leave_out_rows_or_columns_of_parquet_are_refused(
     for mode in ("eager", "lazy", "streaming"):
         with pytest.raises(NotImplementedError, match="parquet: the card gives the parameter"):
             datarax.load(f"hf:{tmp_path}", mode=mode)
+
+
+@pytest.mark.parametrize("card", ["# b", configs("{config_name: d, data_files: metadata.csv}")])
+def test_a_table_that_is_called_metadata_is_a_table(bring, card):
+    """It names no images."""
+    files = {"README.md": card, "metadata.csv": "x,y\n1,2\n"}
+    bring(files, files)
+    with no_network():
+        for mode in ("eager", "lazy", "streaming"):
+            assert numbers(offline("hf:a/b", split="train", mode=mode)) == [1]
+
+
+def test_files_in_folders_that_tell_their_split_need_no_card(bring, make):
+    """`data` and the split's name, one within the other."""
+    files = {"data/train/a.parquet": make.parquet({"x": [1]})}
+    bring({"README.md": "# b", **files}, files)
+    with no_network():
+        assert numbers(offline("hf:a/b")) == [1]
+
+
+def test_a_pinned_commit_that_is_whole_answers_a_mistake_itself(bring, hub, make):
+    """Without asking anybody."""
+    files = {"README.md": "# b", "train.parquet": make.parquet({"x": [1]})}
+    commit = bring(files, ["*"], listed=True)
+    before = len(hub.requests)
+    with pytest.raises(UnknownSplitError, match="no split 'tset'"):
+        datarax.load(f"hf:a/b@{commit}", split="tset")
+    with pytest.raises(UnknownConfigError, match="no config 'x'"):
+        datarax.load(f"hf:a/b@{commit}", config="x")
+    assert len(hub.requests) == before
+
+
+def test_a_pinned_commit_that_may_be_seen_no_more_is_read_from_the_cache(bring, hub, make):
+    """It stays what it is; `main` does not, and is refused with what the cache has."""
+    files = {"README.md": "# b", "train.parquet": make.parquet({"x": [1]})}
+    commit = bring(files, files)
+    hub.failing = 401
+    assert numbers(datarax.load(f"hf:a/b@{commit}")) == [1]
+    with pytest.raises(PermissionError, match=rf"[^.]\. The cache holds its commit {commit}"):
+        datarax.load("hf:a/b")

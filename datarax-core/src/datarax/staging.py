@@ -191,7 +191,8 @@ class Background:
         kind, value = self._item()
         if kind == "piece":
             return value
-        self._ready.put((kind, value))
+        with contextlib.suppress(queue.Full):  # for the `next` behind it, unless it was stopped
+            self._ready.put_nowait((kind, value))
         if kind == "end":
             raise StopIteration
         raise value

@@ -70,7 +70,7 @@ def _located(config: HFSourceConfig, *, every: bool) -> Plan:
         return _cached(config, every=every)
     asked = config.revision or MAIN
     if is_commit(asked):
-        with contextlib.suppress(DataraxError):
+        with contextlib.suppress(CacheMissError):
             whole = _cached(config, every=every)
             if whole.snapshot.complete:
                 return whole
@@ -89,8 +89,10 @@ def _located(config: HFSourceConfig, *, every: bool) -> Plan:
     except UnknownDatasetError as error:
         if spare is None:
             raise
+        if is_commit(asked):  # which stays what it is
+            return replace(spare, notes=(*spare.notes, f"{error}; the cached files are read"))
         raise type(error)(
-            f"{error}. The cache holds its commit {spare.snapshot.commit}, which "
+            f"{str(error).rstrip('.')}. The cache holds its commit {spare.snapshot.commit}, which "
             "local_files_only=True reads"
         ) from error.__cause__
 

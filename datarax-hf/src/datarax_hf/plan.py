@@ -6,7 +6,6 @@ of the files this machine lacks.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from datarax_hf.card import CARD, CARDS, Card, CardConfig, read_card
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived
 from datarax_hf.errors import ConfigNotCachedError, SplitNotCachedError
-from datarax_hf.formats.kinds import SUPPORTED, is_metadata, is_read, kind_of
+from datarax_hf.formats.kinds import SUPPORTED, is_read, kind_of
 from datarax_hf.formats.labels import folder_labels
 from datarax_hf.formats.settings import Settings
 from datarax_hf.layout import (
@@ -124,7 +123,8 @@ class Contents:
         if snapshot.complete:
             return len(folders) > 1 or self.may_need_card() or not all(map(is_numbered, data))
         splits = {split for found in self.layout.configs.values() for split in found}
-        return not folders <= {"", "data", snapshot.dataset.rpartition("/")[2], *splits}
+        telling = {"", "data", snapshot.dataset.rpartition("/")[2], *splits}
+        return not {part for folder in folders for part in folder.split("/")} <= telling
 
     def may_need_card(self) -> bool:
         """Return whether files are of formats that a card gives types and parameters for."""
@@ -251,8 +251,6 @@ class Plan:
             lacking += [name for name in files if not snapshot.has(name)]
             if not snapshot.complete:
                 lacking += lacking_shards(files)
-                if all(map(is_metadata, files)):  # which name images, of which none is here
-                    lacking += [posixpath.join(posixpath.dirname(name), "*") for name in files]
                 lacking += self.contents.layout.globs.get((self.config, split), ())
         return list(dict.fromkeys(lacking))
 

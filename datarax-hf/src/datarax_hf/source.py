@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.errors import listing
 from datarax.sources import ReaderSource
-from datarax_hf.formats.kinds import kind_of
+from datarax_hf.formats.kinds import is_metadata, kind_of
 from datarax_hf.layout import is_numbered, lacking_shards
 from datarax_hf.locate import locate
 from datarax_hf.plan import NO_CARD, NO_LISTING
 from datarax_hf.reader import lay_out, open_reader, records_of, says_features
+from datarax_hf.remedy import cache_miss
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from datarax_hf.plan import Plan
 
 
+_NAMES = re.compile(r"(?:.*_)?file_names?").fullmatch
 _LOG = logging.getLogger("datarax_hf")
 SHOWN = 3
 """Missing files that a warning names."""
@@ -61,6 +64,7 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
         streaming = config.mode == "streaming"
         reader = _open_stream(plan, config) if streaming else open_reader(plan, config)
         try:
+            _check_images(plan, reader, config)
             super().__init__(config, reader, uri=f"hf:{dataset}", rngs=rngs, name=name)
             for note in _notes(plan, reader, streaming=streaming):
                 warnings.warn(f"hf:{dataset}: {note}", stacklevel=2)
@@ -100,6 +104,16 @@ def _notes(plan: Plan, reader: Any, *, streaming: bool) -> list[str]:
     miscounts = contents.card.miscounts(plan.config, known, whole=whole)
     unmatched = [*contents.unmatched(plan.config, plan.files), *_lacking_here(plan)]
     return [*contents.snapshot.notes, *contents.card.notes, *unmatched, *odd, *miscounts]
+
+
+def _check_images(plan: Plan, reader: Any, config: HFSourceConfig) -> None:
+    """Raise where files describe images of which none is here, in a cache that has no listing."""
+    snapshot = plan.snapshot
+    names = [name for files in plan.files.values() for name in files]
+    if not snapshot.complete and all(map(is_metadata, names)) and any(map(_NAMES, reader.fields)):
+        paths = [snapshot.path(name).parent / "*" for name in names]
+        found = f"{listing(names)} name images, and none is here."
+        raise cache_miss(snapshot.dataset, snapshot.revision, paths, config, found=found)
 
 
 def _lacking_here(plan: Plan) -> list[str]:

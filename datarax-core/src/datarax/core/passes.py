@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -28,7 +30,10 @@ def elements_of(source: DataSourceModule, mark: object) -> Iterator[Any]:
 
 
 class ElementPass(chain[Any]):
-    """An iterator over elements; it can be closed, as a generator can, and not be copied."""
+    """An iterator over elements; it can be closed, as a generator can, and not be copied.
+
+    Where another thread is in `next` it ends with what was read at once, some 1,000 elements.
+    """
 
     attempts: _Pass
 
@@ -51,19 +56,21 @@ class _Pass:
         self._mark = mark
         self._token: object = None
         self._ended = False
-        self._attempt: Generator[Any] | None = None
+        self._attempt: weakref.ref[Generator[Any]] | None = None  # which holds this pass
 
     def begin(self) -> Iterator[Iterator[Any]]:
         while not self._ended:
-            self._attempt = self._elements()
-            yield self._attempt
+            attempt = self._elements()
+            self._attempt = weakref.ref(attempt)
+            yield attempt
 
     def close(self) -> None:
         self._ended = True
         self._forget()
-        attempt, self._attempt = self._attempt, None
+        attempt = None if self._attempt is None else self._attempt()
         if attempt is not None:
-            attempt.close()
+            with suppress(ValueError):  # another thread is in it: it ends with its piece
+                attempt.close()
 
     def _forget(self) -> None:
         host = self._source._host
@@ -82,6 +89,8 @@ class _Pass:
         left = None if size is None else size - cursor.offset
         finished = False
         for elements, is_last in _with_last(source._elements(cursor.epoch, cursor.offset), left):
+            if self._ended:
+                return
             last = len(elements) - 1 if is_last else -1
             for row, element in enumerate(elements):
                 if cursor.token is not token or host.closed:

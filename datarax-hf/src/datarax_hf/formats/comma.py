@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from datarax_hf.formats.comma_text import CommaText, without
 from datarax_hf.formats.form import Form, form_of
-from datarax_hf.formats.guess import Guess, class_names, storage_type
+from datarax_hf.formats.guess import Guess, check_classes, class_names, numbered, storage_type
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.spelled import NUMBERS, Seen, meant, read, read_as, type_of
 from datarax_hf.remedy import Origin
@@ -117,19 +117,34 @@ class _Columns:
     def _as_asked(self, name: str, values: pa.Array) -> pa.Array:
         """Return values as the card's features say.
 
-        A class is its number where all are numbers, even where a name looks like one, else its
-        name.
+        A class is its name or its number. Where names look like numbers, the first rows decide for
+        all: there is a name among them that does not, or they are numbers.
         """
-        kind = self._asked[name]
-        if self._classes[name] is not None:
+        kind, classes = self._asked[name], self._classes[name]
+        if classes is not None:
             values = pc.ascii_trim_whitespace(values)
-            if pa.types.is_string(type_of(values)):
-                return values
         try:
-            return read_as(values, kind)
+            if classes is not None and self._are_names(name, values, classes):
+                return values
+            if classes is not None and pa.types.is_string(type_of(values)):
+                return numbered(values, classes, numbers_first=True)
+            got = read_as(values, kind)
+            if classes is not None:
+                check_classes(got, classes)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             what = f"column {name!r} is to be {kind}: {error}"
             raise self._text.origin.unlike(self._text.name, what) from error
+        return got
+
+    def _are_names(self, name: str, values: pa.Array, classes: list[str]) -> bool:
+        """Return whether values are classes by name; then numbers among them may be so too."""
+        words: bool = pa.types.is_string(type_of(values))
+        if all(pa.types.is_string(type_of(pa.array([word]))) for word in classes):
+            return words
+        ways, by_name, by_number = self._guess.ways, f"{name} by name", f"{name} by number"
+        if by_name not in ways and by_number not in ways and len(values) > values.null_count:
+            ways.add(by_name if words else by_number)
+        return by_name in ways
 
 
 def _types(name: str, origin: Origin, form: Form, guess: Guess) -> dict[str, pa.DataType]:

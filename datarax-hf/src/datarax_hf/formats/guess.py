@@ -258,18 +258,33 @@ def relisted(lists: pa.Array, inner: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), inner, mask=lists.is_null())
 
 
-def numbered(values: pa.Array, names: list[str]) -> pa.Array:
+def numbered(values: pa.Array, names: list[str], *, numbers_first: bool = False) -> pa.Array:
     """Return the numbers of classes that are given by name, or as numbers in words.
 
     A name is found without the blanks around it, too, and -1 is no class, as `datasets` has it.
+    With `numbers_first` a number in words is one even where it is a name as well.
 
     Raises:
         pa.ArrowInvalid: If one is neither.
     """
     known = {name: number for number, name in enumerate(names)}
+    if numbers_first:
+        known |= {str(number): number for number in range(len(names))}
     found = values.dictionary_encode()
     numbers = [_number(text, known) for text in found.dictionary.to_pylist()]
     return pa.array(numbers, pa.int64()).take(found.indices)
+
+
+def check_classes(numbers: pa.Array, names: list[str]) -> None:
+    """Raise unless numbers are those of classes, or -1.
+
+    Raises:
+        pa.ArrowInvalid: If one is not.
+    """
+    ends = pc.min_max(numbers).as_py()
+    for end in (ends["min"], ends["max"]):
+        if end is not None and not -1 <= end < len(names):
+            raise pa.ArrowInvalid(f"{end} is none of the {len(names)} classes {names}")
 
 
 def _number(text: str, known: Mapping[str, int]) -> int:
