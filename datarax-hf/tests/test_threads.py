@@ -150,3 +150,16 @@ def test_many_may_ask_at_once(pool):
     for thread in asking:
         thread.join(60)
     assert totals == [sum(range(200))] * 8
+
+
+def test_the_pool_has_all_its_threads_from_the_first_use_on(pool):
+    """None is started later, in a pass that leaves no thread behind."""
+    pool.each(lambda piece: None, range(2))
+    deadline = time.monotonic() + 20
+    while len(pool_threads()) != 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(pool_threads()) == 4
+
+
+def pool_threads():
+    return [one for one in threading.enumerate() if one.name.startswith("datarax-decode")]

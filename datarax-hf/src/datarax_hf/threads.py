@@ -168,8 +168,24 @@ def _pool_of_the_process() -> ThreadPoolExecutor:
         pool = _shared[1]() if _shared is not None and _shared[0] == os.getpid() else None
         if pool is None:
             pool = ThreadPoolExecutor(cores(), "datarax-decode", initializer=_enter)
+            _fill(pool)
             _shared = (os.getpid(), weakref.ref(pool))
         return pool
+
+
+def _fill(pool: ThreadPoolExecutor) -> None:
+    """Start all threads of a pool: by itself it starts one as work finds none idle, at any time."""
+    here = threading.Barrier(cores())
+    try:
+        for _ in range(cores()):
+            pool.submit(_meet, here)
+    except RuntimeError:  # the interpreter is shutting down, and starts no thread any more
+        here.abort()
+
+
+def _meet(others: threading.Barrier) -> None:
+    with suppress(threading.BrokenBarrierError):
+        others.wait()
 
 
 def _submitted(
