@@ -22,12 +22,13 @@ from pathlib import Path
 
 from hub.data import make
 from hub.limits import jpeg, mapped_gather, opencv, pillow, read_pandas, read_table, read_text
-from hub.ours import our_elements, our_epoch, our_load, our_parse, our_peak
+from hub.ours import our_elements, our_epoch, our_load, our_parse, our_peak, our_texts
 from hub.peers import (
     datasets_elements,
     datasets_epoch,
     datasets_load,
     datasets_parse,
+    datasets_texts,
     torch_epoch,
 )
 from hub.running import cores, medians, run, settle, versions
@@ -55,10 +56,12 @@ LOADS = {
     "datasets, numpy": lambda folder: datasets_load(folder, "numpy"),
 }
 ELEMENTS = {
-    "datarax, by row": lambda folder: our_elements(folder, by_row=True),
-    "datarax, in batches": lambda folder: our_elements(folder, by_row=False),
-    "datasets, by row": lambda folder: datasets_elements(folder, by_row=True),
-    "datasets, in batches": lambda folder: datasets_elements(folder, by_row=False),
+    "datarax, by row": our_elements,
+    "datarax, in batches": our_texts,
+    "datarax, in batches, shuffled": lambda folder: our_texts(folder, shuffled=True),
+    "datasets, by row": datasets_elements,
+    "datasets, in batches": datasets_texts,
+    "datasets, in batches, shuffled": lambda folder: datasets_texts(folder, shuffled=True),
 }
 PARSES = {
     "pyarrow, parsed alone": read_text,
@@ -72,6 +75,7 @@ TABLES = {
         "A": {**{k: v for k, v in DECODERS.items() if "simplejpeg" not in k}, **KEPT, **LOADS},
         "B": {"pyarrow read_table": read_table, **LOADS},
         "C": {**DECODERS, **LOADS},
+        "H": {"pyarrow read_table": read_table, **LOADS},
     },
     "epoch": {
         "A": {"memory-mapped gather": lambda folder: mapped_gather(folder, A_COLUMNS), **EPOCHS},
@@ -87,7 +91,7 @@ TABLES = {
     "peak": {name: {"datarax, lazy": our_peak} for name in "AB"},
 }
 ROUNDS = {
-    **{("load", name): 3 for name in "AB"},
+    **{("load", name): 3 for name in "ABH"},
     **{("epoch", name): 3 for name in "ACG"},
 }
 LIMITS = ("Pillow", "OpenCV", "simplejpeg", "pyarrow", "memory-mapped")
@@ -97,17 +101,18 @@ HEAD = """# Benchmarks: the Hub
 
 Written by `python benchmarks/hf.py --write docs/benchmarks-hf.md`. {versions}.
 Ratios are what to remember: absolute figures hold for one machine. Parquet files as the Hub has
-them: A, 60,000 PNG images of 28 x 28 and a label; B, 200,000 rows of int32[512] and an id; C, 2,000
-JPEG images of 256 x 256 and a label; D, 100,000 short strings; E, as text, 500,000 rows of five
-numbers in CSV, F, 250,000 objects of three values in JSON lines; and G, 20,000 images as in C.
-Those of C lie in their file as `datasets` 5.2 writes them, not compressed; those of G as older ones
-wrote them, compressed. Epochs deliver batches of 128 as jax arrays. Every case runs in a fresh
-process; the first time includes what is done once (laying out columns, converting to Arrow); later
-times are medians of three, or of what a minute had room for. Loading A and B and epochs of A, C and
-G were measured in three rounds, whose medians are given. The limit is the later speed of the
-fastest of the rows that only read or decode. `nothing kept` is `derived_limit=0`: every load
-decodes, where others find pixels that are kept. Cold processes have a table of
-[their own](benchmarks-hf-cold.md).
+them: A, 60,000 PNG images of 28 x 28 and a label; B, 200,000 rows of int32[512] and an id; C,
+2,000 JPEG images of 256 x 256 and a label; D, 100,000 short strings; E, as text, 500,000 rows of
+five numbers in CSV, F, 250,000 objects of three values in JSON lines; G, 20,000 images as in C;
+and H, 1,000,000 rows of three numbers in row groups of 1,000, as A, B and D have them. Those of C
+lie in their file as `datasets` 5.2 writes them, not compressed; those of G as older ones wrote
+them, compressed. Epochs deliver batches of 128 as jax arrays. Every case runs in a fresh process;
+the first time includes what is done once (laying out columns, converting to Arrow); later times
+are medians of three, or of what a minute had room for. Loading A, B and H and epochs of A, C and G
+were measured in three rounds, whose medians are given. The limit is the later speed of the fastest
+of the rows that only read or decode. `nothing kept` is `derived_limit=0`: every load decodes,
+where others find pixels that are kept. Cold processes have a table of [their own](benchmarks-hf-
+cold.md).
 
 """
 
@@ -152,6 +157,7 @@ HEADINGS = {
     ("load", "A"): "Loading A eagerly: 28 x 28 PNG",
     ("load", "B"): "Loading B eagerly: int32[512]",
     ("load", "C"): "Loading C eagerly: 256 x 256 JPEG",
+    ("load", "H"): "Loading H eagerly: three numbers a row",
     ("epoch", "A"): "Shuffled epochs of A",
     ("epoch", "B"): "Shuffled epochs of B",
     ("epoch", "C"): "Shuffled epochs of C: 256 x 256 JPEG, as they are in the file",
@@ -188,7 +194,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).absolute()
-        if not (folder / "G").exists():
+        if not (folder / "F").exists():
             make(folder, arguments.rows)
         text = f"{HEAD.format(versions=versions())}{report(folder)}\n"
     print(text)

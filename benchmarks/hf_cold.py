@@ -113,7 +113,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).absolute()
-        if not (folder / "G").exists():
+        if not (folder / "F").exists():
             make(folder, 1.0)
         head = HEAD.format(versions=versions(), batch=BATCH, rounds=arguments.rounds)
         text = f"{head}{report(arguments.rounds, folder)}\n"

@@ -15,6 +15,7 @@ ROWS = {
     "E": 500_000,
     "F": 250_000,
     "G": 20_000,
+    "H": 1_000_000,
 }
 
 AS_THEY_ARE = {
@@ -76,6 +77,12 @@ def make(folder, scale):
     words = np.array(["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog"])
     texts = [" ".join(words[random.integers(0, 9, n)]) for n in random.integers(2, 12, rows["D"])]
     write(folder / "D", {"text": pa.array(texts)}, {"text": value("string")})
+    few = {
+        "a": pa.array(random.integers(0, 1000, rows["H"], np.int32)),
+        "b": pa.array(random.random(rows["H"], np.float32)),
+        "label": pa.array(random.integers(0, 10, rows["H"])),
+    }
+    write(folder / "H", few, {"a": value("int32"), "b": value("float32"), "label": label})
     whole = random.integers(0, 10**9, (3, rows["E"])).tolist()
     fractions = random.normal(size=(2, rows["E"])).tolist()
     (folder / "E").mkdir(parents=True, exist_ok=True)

@@ -42,20 +42,26 @@ def our_epoch(folder, mode):
     return rates(epoch, delivered(records(folder)))
 
 
-def our_elements(folder, by_row):
+def our_elements(folder):
+    opened = source(folder, mode="lazy")
+
+    def epoch():
+        for _element in opened:
+            continue
+
+    return rates(epoch, records(folder))
+
+
+def our_texts(folder, *, shuffled=False):
     import numpy as np
 
     opened = source(folder, mode="lazy")
     count = records(folder)
+    order = np.random.default_rng(0).permutation(count) if shuffled else np.arange(count)
 
     def epoch():
-        if by_row:
-            for _element in opened:
-                continue
-            return
         for begin in range(0, count, 1000):
-            rows = np.arange(begin, min(begin + 1000, count))
-            for text in opened.reader.read(rows, ["text"])["text"]:
+            for text in opened.reader.read(order[begin : begin + 1000], ["text"])["text"]:
                 _row = {"text": text}
 
     return rates(epoch, count)

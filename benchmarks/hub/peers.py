@@ -68,14 +68,21 @@ def datasets_parse(folder):
     return rates(parse, text_rows(folder))
 
 
-def datasets_elements(folder, by_row):
+def datasets_elements(folder):
     held = peer(folder)
 
     def epoch():
-        if by_row:
-            for _row in held:
-                continue
-            return
+        for _row in held:
+            continue
+
+    return rates(epoch, len(held))
+
+
+def datasets_texts(folder, *, shuffled=False):
+    whole = peer(folder)
+    held = whole.shuffle(seed=0) if shuffled else whole
+
+    def epoch():
         for batch in held.iter(1000):
             for text in batch["text"]:
                 _row = {"text": text}

@@ -470,9 +470,11 @@ def _views(pieces: Sequence[tuple[Rows, Encoded, Rows]], size: int) -> list[Any]
 def is_run(indices: Rows) -> bool:
     """Return whether indices go up one by one."""
     size = len(indices)
-    return size < 2 or (
-        int(indices[-1]) - int(indices[0]) == size - 1 and bool((np.diff(indices) == 1).all())
-    )
+    if size < 2:
+        return True
+    if int(indices[-1]) - int(indices[0]) != size - 1:
+        return False
+    return bool((indices[1:] - indices[:-1] == 1).all())  # np.diff takes longer than all of this
 
 
 def plain(data: pa.ChunkedArray) -> pa.ChunkedArray:

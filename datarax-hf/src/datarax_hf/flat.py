@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from datarax.errors import CorruptDataError
 from datarax.progress import Progress
+from datarax_hf.bundles import Bundle, bundled, whole_or_each
 from datarax_hf.columns import Column, ImageColumn, is_run
 from datarax_hf.derived import Derived, Hold
 from datarax_hf.mapping import mapped_array
@@ -248,6 +249,18 @@ class _Decoder:
         """
         lock = threading.Lock()
 
+        def decode_bundle(groups: range) -> None:
+            if len(groups) == 1:
+                decode(groups[0])
+                return
+            bundle = Bundle(self.shards, {column.name: column}, groups)
+            values = bundle.loaded(groups[0], [column.name], keep=False)[column.name]
+            if not isinstance(values, np.ndarray):
+                values = column.gather(values, np.arange(len(values)), bundle.place(groups[0]))
+            put(self.shards.begin(groups[0]) - part.begin, values)
+            with lock:
+                self._progress.advance(len(values))
+
         def decode(group: int) -> None:
             begin, done = self.shards.begin(group) - part.begin, 0
             where = self.shards.where(group)
@@ -261,11 +274,20 @@ class _Decoder:
                 with lock:
                     self._progress.advance(len(table))
 
+        def decode_all(bundle: range) -> None:
+            for _ in whole_or_each(decode_bundle, bundle):
+                continue
+
+        bundles = list(
+            bundled(
+                self.shards, part.groups, lambda group: self.shards.rows(group) * row_bytes(column)
+            )
+        )
         if part.records * row_bytes(column) < ALONE_BYTES and not isinstance(column, ImageColumn):
-            for group in part.groups:
-                decode(group)
+            for bundle in bundles:
+                decode_all(bundle)
             return
-        self._threads.each(decode, part.groups)
+        self._threads.each(decode_all, bundles)
 
 
 def progress_of(shards: Shards, records: int) -> Progress:

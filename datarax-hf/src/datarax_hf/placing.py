@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from datarax_hf.bundles import Bundle, bundled, whole_or_each
 from datarax_hf.columns import Column, ImageColumn, Picked, Rows, is_run
 from datarax_hf.images import Place
 from datarax_hf.recent import RecentColumns
@@ -119,12 +120,30 @@ def place_run(
     groups.recent.keep({group for group, _, _ in whole})
     last = pieces[-1][0]
     picked = _no_images(groups.columns, out)
+    by_group = {piece[0]: piece for piece in whole}
 
-    def work(number: int) -> None:
-        keep = whole[number][0] == last
-        _place_piece(groups, groups.columns, whole[number], out, keep=keep, picked=picked)
+    def work(bundle: range) -> None:
+        if len(bundle) == 1:
+            piece = by_group[bundle[0]]
+            keep = bundle[0] == last
+            _place_piece(groups, groups.columns, piece, out, keep=keep, picked=picked)
+            return
+        store = Bundle(groups.shards, groups.columns, bundle)
+        begin, end = by_group[bundle[0]][1][0], by_group[bundle[-1]][1][-1] + 1
+        for number, positions, rows in store.pieces(indices[begin:end]):
+            piece = (number, positions + begin, rows)
+            _place_piece(store, groups.columns, piece, out, keep=False, picked=picked)
 
-    threads.each(work, range(len(whole)))
+    def work_through(bundle: range) -> None:
+        for _ in whole_or_each(work, bundle):
+            continue
+
+    small = bundled(
+        groups.shards,
+        [piece[0] for piece in whole[:-1]],
+        lambda group: slices.bytes_of(group, names),
+    )
+    threads.each(work_through, [*small, range(whole[-1][0], whole[-1][0] + 1)])
     _decode(groups.columns, picked, out)
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from datarax.errors import CorruptDataError
 from datarax.progress import Progress
+from datarax_hf.bundles import bundled, whole_or_each
 from datarax_hf.columns import Column, Rows
 from datarax_hf.derived import Derived, Hold
 from datarax_hf.flat import Part, Write, built, file_name, progress_of
@@ -35,6 +36,8 @@ WINDOW_BYTES = 5 * 2**23
 
 VERSION = 1
 _GROUPS_PER_CORE = 8
+_LEAST_BYTES = 16
+"""A value is taken to need so many bytes: a dictionary may hold a text of many rows but once."""
 
 Look = Callable[[int, int, pa.Array], None]
 """Looks at values that were read: their row group, the first's row in it, and they themselves."""
@@ -199,12 +202,26 @@ class _Loader:
         return row * self.shards.rows(group) > WINDOW_BYTES
 
     def _together(self, column: Column, groups: Sequence[int], row: float) -> Iterator[pa.Array]:
-        def load(group: int) -> list[pa.Array]:
-            return list(self._slices(column, group, row))
+        def size_of(group: int) -> int:
+            return int(self.shards.rows(group) * max(_LEAST_BYTES, row))
 
-        largest = max(1.0, row * max(map(self.shards.rows, groups)))
-        most = min(int(WINDOW_BYTES / largest), _GROUPS_PER_CORE * cores())
-        with closing(self._threads.in_order(load, groups, most=most)) as loaded:
+        def arrays_of(bundle: range) -> list[pa.Array]:
+            if len(bundle) == 1:
+                return list(self._slices(column, bundle[0], row))
+            table = self.shards.joined(bundle, [column.name])
+            values = column.load(table.column(column.name), self.shards.where(bundle[0]))
+            self._progress.advance(len(table))
+            return list(values.chunks)
+
+        def load(bundle: range) -> list[pa.Array]:
+            return list(itertools.chain.from_iterable(whole_or_each(arrays_of, bundle)))
+
+        # Who looks at values is told their row group.
+        due = bundled(self.shards, groups, size_of) if self._look is None else _singly(groups)
+        bundles = list(due)
+        largest = max(1, *(sum(map(size_of, bundle)) for bundle in bundles))
+        most = min(WINDOW_BYTES // largest, _GROUPS_PER_CORE * cores())
+        with closing(self._threads.in_order(load, bundles, most=most)) as loaded:
             for arrays in loaded:
                 yield from arrays
                 arrays.clear()
@@ -219,6 +236,10 @@ class _Loader:
                 first += len(values)
                 yield values
             self._progress.advance(len(table))
+
+
+def _singly(groups: Sequence[int]) -> Iterator[range]:
+    return (range(group, group + 1) for group in groups)
 
 
 def bytes_of(shards: Shards, column: Column, parts: Sequence[Part]) -> int:

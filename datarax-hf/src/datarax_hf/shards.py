@@ -153,6 +153,29 @@ class Shards:
         self._check_rows(group, table.num_rows)
         return table
 
+    def joins(self, first: int, last: int) -> bool:
+        """Return whether consecutive groups are of one file, which reads them sooner at once."""
+        number = self._groups[first][0]
+        return number == self._groups[last][0] and self._shards[number].joins
+
+    def joined(self, groups: range, columns: Sequence[str]) -> pa.Table:
+        """Return columns of consecutive groups of one file.
+
+        Raises:
+            CorruptDataError: If one cannot be read; the text names the first. Who wants to know
+                which it is reads each.
+        """
+        number, first = self._groups[groups[0]]
+        with self._told(groups[0]):
+            table = self._shards[number].joined(range(first, first + len(groups)), columns)
+        due = sum(map(self.rows, groups))
+        if table.num_rows != due:
+            shard = self._shards[number]
+            raise self.origin.damaged(
+                shard.name, f"has {table.num_rows} rows in some groups, not {due} as it says"
+            )
+        return table
+
     def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Yield columns of a group in pieces of up to `rows`, so that memory stays bounded.
 

@@ -47,9 +47,13 @@ class Slices:
         if due is None:
             rows = self._shards.rows(group)
             few = rows < 2 or self._shards.lies_ready()
-            due = not few and rows * self._row_bytes(group, names) > LARGE_BYTES
+            due = not few and self.bytes_of(group, names) > LARGE_BYTES
             self._due[key] = due
         return due
+
+    def bytes_of(self, group: int, names: Sequence[str]) -> int:
+        """Return about how many bytes columns of a row group take once read, images encoded."""
+        return self._shards.rows(group) * self._row_bytes(group, names)
 
     def read(self, group: int, rows: Rows, names: Sequence[str]) -> Iterator[Slice]:
         """Yield slices that hold a run of rows of a row group, in their order.
@@ -110,7 +114,7 @@ class Slices:
         return _Waiting(group, names, self._shards.slices(group, names, rows))
 
     def _row_bytes(self, group: int, names: Sequence[str]) -> int:
-        """Return about how many bytes a row takes once it is read; images stay encoded."""
+        """Return about how many bytes a row takes."""
         rows = max(1, self._shards.rows(group))
         total = 0
         for name in names:

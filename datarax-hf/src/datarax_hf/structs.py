@@ -100,11 +100,14 @@ class FlatShard(Shard):
         self._paths = paths
         self.name, self.origin, self.rows = whole.name, whole.origin, whole.rows
         self.unit, self.inferred, self.sparse = whole.unit, whole.inferred, whole.sparse
-        self.ready = whole.ready
+        self.ready, self.joins = whole.ready, whole.joins
         self.schema = flat_schema(whole.schema, paths)
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
         return self._flat(self._whole.table(group, self._read(columns)), columns)
+
+    def joined(self, groups: range, columns: Sequence[str]) -> pa.Table:
+        return self._flat(self._whole.joined(groups, self._read(columns)), columns)
 
     def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         for table in self._whole.slices(group, self._read(columns), rows):

@@ -29,6 +29,7 @@ class ParquetShard(Shard):
     """
 
     counts_parts = True
+    joins = True
 
     def __init__(self, name: str, origin: Origin) -> None:
         self.name = name
@@ -38,6 +39,7 @@ class ParquetShard(Shard):
             self.schema = self._footer.schema.to_arrow_schema()
             self.features = read_features(self.schema, where=name)
             self.rows = _rows(self._footer)
+            self._rows = sum(self.rows)
             self._nulls = self._count_nulls()
             self._sizes = self._sum_sizes()
         except MalformedFeaturesError as error:
@@ -47,12 +49,17 @@ class ParquetShard(Shard):
         self._chunks: dict[str, list[Chunk] | None] = {}
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
+        return self.joined(range(group, group + 1), columns)
+
+    def joined(self, groups: range, columns: Sequence[str]) -> pa.Table:
         footer = self._opened()
         # Arrow's threads only where ours are not at work: both at once are in each other's way.
         with pq.ParquetFile(
             self.origin.folder / self.name, metadata=footer, pre_buffer=False
         ) as file:
-            found = file.read_row_group(group, columns=list(columns), use_threads=not in_pool())
+            found = file.read_row_groups(
+                list(groups), columns=list(columns), use_threads=not in_pool()
+            )
         self._check_same()
         return found
 
@@ -86,7 +93,7 @@ class ParquetShard(Shard):
 
     def stored_bytes(self, column: str, groups: Sequence[int]) -> int:
         rows = sum(self.rows[group] for group in groups)
-        return self._sizes.get(column, 0) * rows // max(1, sum(self.rows))
+        return self._sizes.get(column, 0) * rows // max(1, self._rows)
 
     def lies_plain(self, column: str) -> bool:
         return self._plain(column) is not None

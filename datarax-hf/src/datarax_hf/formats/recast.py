@@ -26,7 +26,8 @@ class RecastShard(Shard):
         self._whole = whole
         self.name, self.origin, self.rows = whole.name, whole.origin, whole.rows
         self.unit, self.inferred, self.sparse = whole.unit, whole.inferred, whole.sparse
-        self.ready, self.counts_parts = whole.ready, whole.counts_parts
+        self.ready, self.joins = whole.ready, whole.joins
+        self.counts_parts = whole.counts_parts
         self.schema, self.features = schema, whole.features
 
     @abc.abstractmethod
@@ -42,6 +43,12 @@ class RecastShard(Shard):
         if not held:
             return self._nulls(columns, self.rows[group])
         return self._cast(self._whole.table(group, held), columns)
+
+    def joined(self, groups: range, columns: Sequence[str]) -> pa.Table:
+        held = self._held(columns)
+        if not held:
+            return self._nulls(columns, sum(self.rows[group] for group in groups))
+        return self._cast(self._whole.joined(groups, held), columns)
 
     def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         held, due = self._held(columns), self.rows[group]

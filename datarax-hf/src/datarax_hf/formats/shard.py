@@ -36,6 +36,7 @@ class Shard(abc.ABC):
         sparse: Whether a column that it lacks means nulls.
         ready: Whether rows lie so that they are read in any order without decoding others.
         counts_parts: Whether `nulls` knows those of the parts of structs, however deep.
+        joins: Whether `joined` is sooner than `table` for each group.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Shard(abc.ABC):
     sparse: bool = False
     ready: bool = False
     counts_parts: bool = False
+    joins: bool = False
 
     @abc.abstractmethod
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
@@ -56,6 +58,10 @@ class Shard(abc.ABC):
         Raises:
             pa.ArrowException: If it cannot be read; so may an OSError or a CorruptDataError.
         """
+
+    def joined(self, groups: range, columns: Sequence[str]) -> pa.Table:
+        """Return columns of consecutive groups, as `table` does those of one."""
+        return pa.concat_tables([self.table(group, columns) for group in groups])
 
     def slices(self, group: int, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Yield columns of a group in pieces of up to `rows`."""
