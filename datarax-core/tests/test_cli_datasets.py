@@ -1,5 +1,6 @@
 """`info`, `head`, `fetch` and `verify`: a dataset by its URI, as text and as JSON."""
 
+import argparse
 import base64
 import json
 import subprocess
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 import datarax
+from datarax.cli.arguments import add_uri, asked_for
+from datarax.errors import InvalidURIError
 from datarax.registry import Capability, PluginInfo, hookimpl
 from datarax.sources import Field, SourceConfig
 
@@ -88,6 +91,19 @@ def test_an_option_may_hold_what_a_query_escapes(answer):
     told = answer("info", "vault:pets", "-o", "split=train[:50%]", "-o", 'pad={"text": 8}')
     assert told["records"] == 2
     assert told["plan"]["bytes"] == 2 * (4 + 4 + 8 + 4)
+
+
+def test_a_token_that_is_an_option_is_not_in_the_uri():
+    """Which is printed, and pasted on other machines."""
+    given = ["-o", "token=hf_secret", "-o", "size=2"]
+    parser = argparse.ArgumentParser()
+    add_uri(parser)
+    args = parser.parse_args(["vault:pets", *given])
+    assert asked_for(args) == ("vault:pets?size=2", {"token": "hf_secret"})
+    args = parser.parse_args(["vault:pets", *given, "-o", "token=hf_other"])
+    with pytest.raises(InvalidURIError, match="'token' is given twice") as caught:
+        asked_for(args)
+    assert "hf_" not in str(caught.value)
 
 
 # head

@@ -1,6 +1,7 @@
 """Modes: which one "auto" takes, the plan said before, what is read, and streams without a length."""
 
 import json
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -408,3 +409,27 @@ def test_a_copy_and_a_clone_of_a_memory_source_keep_its_mode():
     source = MemorySource(MemorySourceConfig(mode="lazy"), DATA)
     for other in (source.copy(), source.clone()):
         assert other.plan == source.plan
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager"])
+def test_a_cached_element_is_the_callers_own(mode):
+    """Whatever is done to it, the next one is as the record is."""
+
+    class Nested(ColumnarReader):
+        fields: ClassVar = {"x": Field.array(np.int32), "more": Field(None, None, reason="nested")}
+
+        def __len__(self):
+            return 4
+
+        def read(self, indices, names, /):
+            made = {"x": indices.astype(np.int32), "more": [{"a": [int(i)]} for i in indices]}
+            return {name: made[name] for name in names}
+
+        def close(self):
+            self.closed = True
+
+    source = ReaderSource(SourceConfig(mode=mode, cacheable=True), Nested())
+    for _ in range(3):
+        element = source[2]
+        assert element["more"] == {"a": [2]}
+        element["more"]["a"].append(9)

@@ -33,7 +33,7 @@ class Repo:
 class Fault:
     """What goes wrong with the next `times` answers to GETs whose path holds `where`.
 
-    `status` is answered instead; `flip` is a byte of the body that is damaged; `more` is sent
+    `status` is answered instead, with `body`; `flip` is a byte of the body that is damaged; `more` is sent
     after the body; after `cut` bytes of the body the connection ends, by a reset where `reset` is
     true, once `hold` is set where there is one; `stall` is the seconds before the answer.
     """
@@ -41,6 +41,7 @@ class Fault:
     where: str
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b'{"error": "too busy"}'
     cut: int | None = None
     reset: bool = False
     hold: threading.Event | None = None
@@ -65,6 +66,7 @@ class LoopbackHub:
         self.requests: list[tuple[str, str]] = []
         self.failing: int | None = None
         self.failing_headers: dict[str, str] = {}
+        self.upstream = ""  # in whose name listings go on, where that is not the endpoint
         self.faults: list[Fault] = []
         self.ranges: list[tuple[str, str | None]] = []
         self.tokens: list[tuple[str, str, str | None]] = []
@@ -168,9 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fault is not None:
             self._stall(self.fault.stall)
             if self.fault.status is not None:
-                status, headers = self.fault.status, self.fault.headers
-                self.fault = None
-                return self._send(status, b'{"error": "too busy"}', **headers)
+                fault, self.fault = self.fault, None
+                return self._send(fault.status, fault.body, **fault.headers)
         for old, new in self.hub.redirects.items():
             for stem in ("/api/datasets/", "/datasets/"):
                 start = stem + old
@@ -287,7 +288,8 @@ class _Handler(BaseHTTPRequestHandler):
         if start + self.hub.page < len(names):
             query["cursor"] = str(start + self.hub.page)
             path = urlsplit(self.path).path
-            headers["Link"] = f'<{self.hub.endpoint}{path}?{urlencode(query)}>; rel="next"'
+            endpoint = self.hub.upstream or self.hub.endpoint
+            headers["Link"] = f'<{endpoint}{path}?{urlencode(query)}>; rel="next"'
         return self._send(200, json.dumps(listing).encode(), **headers)
 
     def _content(self, etag):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import shutil
@@ -125,6 +126,34 @@ def test_where_links_are_off_files_stand_in_their_place(
     assert not [path for path in cache.rglob("*") if path.is_symlink()]
     with no_network():
         assert labels(offline("mnist", split="train", verify=True)) == mnist[0]
+
+
+def test_where_links_are_off_the_links_of_other_commits_stay(
+    hub, make, open_reader, offline, monkeypatch
+):
+    """What they lead to is copied, not moved."""
+    from huggingface_hub import constants
+
+    data = make.parquet({"label": [1, 2]})
+    first = hub.publish("a/b", {"train.parquet": data})
+    open_reader("a/b")
+    hub.publish("a/b", {"train.parquet": data, "README.md": "other"})
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    open_reader("a/b")
+    for revision in (None, first):
+        assert labels(offline("a/b", revision=revision)) == [1, 2]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_that_knows_no_links_gets_files(hub, make, open_reader, monkeypatch, code):
+    """Whatever it answers to who asks for one."""
+
+    def refused(*_args, **_kwargs):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "symlink", refused)
+    hub.publish("a/b", {"train.parquet": make.parquet({"label": [1, 2]})})
+    assert labels(open_reader("a/b")) == [1, 2]
 
 
 CONFIGS = """---

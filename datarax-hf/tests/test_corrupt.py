@@ -159,3 +159,16 @@ def test_malformed_features_are_an_error(cache, make, offline):
     make.snapshot(cache, "a/b", {"train.parquet": out.getvalue()})
     with pytest.raises(CorruptDataError, match=r"hf:a/b.*train\.parquet' has malf.*hf download"):
         offline("a/b")
+
+
+@pytest.mark.parametrize("mode", ["eager", "streaming"])
+def test_counts_of_levels_that_a_column_has_not_are_damage(tmp_path, mode):
+    """Arrow ends the process where it is asked for such a chunk."""
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table({"x": [1, 2, 3]}), path)
+    data = path.read_bytes()
+    usual = b"\x29\x06\x19\x26\x00\x06\x00"  # no repetition levels; 0 and 3 definition levels
+    assert data.count(usual, footer_of(data)) == 1
+    path.write_bytes(data.replace(usual, b"\x29\x26\x00\x06\x19\x06\x00"))
+    with pytest.raises(CorruptDataError, match="repetition levels up to 0 counts 2"):
+        datarax.load(f"hf:{tmp_path}", mode=mode)

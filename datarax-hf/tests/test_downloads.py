@@ -123,6 +123,16 @@ def test_the_wait_that_a_server_asks_for_is_the_wait(hub, loads, headers, monkey
     loads()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["\u00b2".encode().decode("latin-1"), "9" * 400, "Wed, 21 Oct 99999999999999 07:28:00 GMT"],
+)
+def test_a_wait_that_is_none_is_ours(hub, loads, asked):
+    """Neither a crash nor for ever."""
+    hub.fault("/revision/main", status=429, headers={"Retry-After": asked})
+    loads()
+
+
 def test_a_wait_beyond_five_minutes_is_an_error_at_once(hub, loads):
     """It says when to come back."""
     hub.fault("/revision/main", status=429, headers={"Retry-After": "4000"}, times=9)

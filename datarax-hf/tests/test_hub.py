@@ -7,6 +7,7 @@ import socket
 import numpy as np
 import pytest
 
+import datarax
 from datarax.errors import (
     CacheMissError,
     CorruptDataError,
@@ -384,3 +385,44 @@ def test_a_refusal_says_what_the_cache_holds(numbers, hub, open_reader, offline)
         ):
             open_reader("a/b")
     assert values(offline("a/b")) == [0, 1, 2, 3, 4]
+
+
+def test_a_listing_goes_on_at_the_hub_that_was_asked(hub, make, open_reader, monkeypatch):
+    """Where a mirror passes on the addresses of the Hub behind it, which the token is not for."""
+    data = {f"train-{part}.parquet": make.parquet({"x": [part]}) for part in range(5)}
+    hub.publish("a/b", data)
+    hub.page, hub.upstream = 2, "http://localhost:9"
+    assert values(open_reader("a/b", token="hf_secret")) == [0, 1, 2, 3, 4]
+    assert {host for _, host, _ in hub.tokens} == {hub.endpoint.removeprefix("http://")}
+
+
+def test_a_listing_without_an_end_is_said(hub, make, open_reader, monkeypatch):
+    """Rather than followed."""
+    hub.publish("a/b", {"train.parquet": make.parquet({"x": [1]})})
+    page = f"{hub.endpoint}/api/datasets/a/b/tree/x"
+    link = {"Link": f'<{page}>; rel="next"'}
+    hub.fault("/tree/", status=200, headers=link, body=b"[]", times=9)
+    with pytest.raises(HubConnectionError, match="without an end"):
+        open_reader("a/b")
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>please log in</html>", b"[]", b'{"error": "no"}', b"null"], ids=repr
+)
+def test_an_answer_that_is_no_hubs_is_said_and_the_cache_is_read(hub, make, open_reader, body):
+    """As a login page on the way gives it."""
+    hub.publish("a/b", {"train.parquet": make.parquet({"x": [1]})})
+    hub.fault("/revision/main", status=200, body=body, times=9)
+    with pytest.raises(HubConnectionError, match="proxy or a login page"):
+        open_reader("a/b")
+    hub.faults.clear()
+    open_reader("a/b")
+    hub.fault("/revision/main", status=200, body=body, times=9)
+    with pytest.warns(UserWarning, match="proxy or a login page"):
+        assert values(open_reader("a/b")) == [1]
+
+
+def test_a_colon_in_a_file_name_leads_nowhere(tmp_path, make):
+    """But a drive does, which is another test."""
+    (tmp_path / "12:30:05.parquet").write_bytes(make.parquet({"x": [1, 2]}))
+    assert len(datarax.load(f"hf:{tmp_path}", mode="lazy")) == 2

@@ -259,3 +259,43 @@ def test_text_under_an_image_of_the_card_is_its_bytes(read):
     assert read(files) == [{"i": {"bytes": b"x", "path": None}}, {"i": None}]
     with pytest.raises(CorruptDataError, match="'i' is to be Image: .* int64 to binary.*not fit"):
         read({**files, "a.jsonl": lines([{"i": {"bytes": 1}}])})
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_records_without_any_key_are_records(tmp_path, mode, first):
+    """In a file of their own, before or after the others."""
+    names = ["a.jsonl", "b.jsonl"]
+    (tmp_path / names[first]).write_text("{}\n{}\n")
+    (tmp_path / names[1 - first]).write_text('{"a": "x"}\n')
+    found = [element["a"] for element in datarax.load(f"hf:{tmp_path}", mode=mode)]
+    assert found == ([None, None, "x"] if first == 0 else ["x", None, None])
+
+
+@pytest.mark.parametrize("mode", ["lazy", "streaming"])
+def test_records_without_any_key_have_the_columns_of_the_card(tmp_path, mode):
+    """All of them null."""
+    card = "---\ndataset_info:\n  features:\n  - {name: a, dtype: string}\n---\n"
+    (tmp_path / "README.md").write_text(card)
+    (tmp_path / "a.jsonl").write_text("{}\n{}\n")
+    assert [dict(e) for e in datarax.load(f"hf:{tmp_path}", mode=mode)] == [{"a": None}] * 2
+
+
+def test_many_records_without_any_key_may_come_first(tmp_path):
+    """More than are read at once."""
+    whole = {"data": [{}] * 10_000 + [{"a": "x"}]}
+    card = "---\nconfigs:\n- {config_name: default, data_files: a.json, field: data}\n---\n"
+    (tmp_path / "README.md").write_text(card)
+    (tmp_path / "a.json").write_text(json.dumps(whole))
+    source = datarax.load(f"hf:{tmp_path}", mode="lazy")
+    assert (len(source), source[9_999]["a"], source[10_000]["a"]) == (10_001, None, "x")
+
+
+@pytest.mark.parametrize("mode", ["lazy", "streaming"])
+def test_lines_of_text_are_in_text_whatever_else_the_card_names(tmp_path, mode):
+    """Of the other columns a line says nothing."""
+    card = "---\ndataset_info:\n  features:\n  - {name: id, dtype: string}\n"
+    (tmp_path / "README.md").write_text(card + "  - {name: text, dtype: string}\n---\n")
+    (tmp_path / "train.txt").write_text("x\ny\n")
+    found = [dict(element) for element in datarax.load(f"hf:{tmp_path}", mode=mode)]
+    assert found == [{"id": None, "text": "x"}, {"id": None, "text": "y"}]

@@ -203,3 +203,16 @@ def test_parts_of_described_images_are_columns_of_their_own(hub, images):
         elements = list(source)
         assert [int(element["box.y"]) for element in elements] == [0, 2, 4]
         assert found(elements) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"), [({"image_mode": "L"}, (8, 8)), ({"image_size": (2, 3)}, (2, 3))]
+)
+def test_images_that_nothing_declares_are_as_the_options_say(tmp_path, make, options, shape):
+    """In a stream as elsewhere."""
+    pixels = np.zeros((8, 8), np.uint8)
+    image = pa.array([{"bytes": make.png(pixels)["bytes"], "path": None}])
+    pq.write_table(pa.table({"image": image}), tmp_path / "train.parquet")
+    for mode in ("lazy", "streaming"):
+        (element,) = datarax.load(f"hf:{tmp_path}", mode=mode, **options)
+        assert element["image"].shape == shape

@@ -376,16 +376,45 @@ def _held(blob: Path) -> int:
     return 0
 
 
+_NO_LINKS = {
+    errno.EEXIST,
+    errno.EPERM,
+    errno.EACCES,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.ENOTSUP,
+    errno.EINVAL,
+}
+"""What file systems without links answer, and where an entry is there."""
+
+
 def _link(path: Path, blob: Path) -> None:
     """Make a snapshot's entry: a link to the blob, or the blob itself where links are off."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() and not path.exists():
         path.unlink(missing_ok=True)
     if not constants.HF_HUB_DISABLE_SYMLINKS:
-        with contextlib.suppress(FileExistsError, NotImplementedError, PermissionError):
+        try:
             path.symlink_to(os.path.relpath(blob, path.parent))
-    if not path.exists():
+        except NotImplementedError:
+            pass
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+    if path.exists():
+        return
+    if _is_linked(blob):  # by another commit, whose file would be gone
+        part = path.with_name(f"{path.name}.{os.getpid()}.incomplete")
+        shutil.copyfile(blob, part)
+        part.replace(path)
+    else:
         blob.replace(path)
+
+
+def _is_linked(blob: Path) -> bool:
+    """Return whether an entry of any snapshot is a link to a blob."""
+    entries = (blob.parents[1] / "snapshots").rglob("*")
+    return any(entry.is_symlink() and entry.resolve() == blob.resolve() for entry in entries)
 
 
 def _check_space(folder: Path, needed: int) -> None:

@@ -6,12 +6,13 @@ What may pass is asked again, as `retry` has it.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from huggingface_hub import HfApi, get_session
 from huggingface_hub.errors import (
@@ -159,11 +160,12 @@ class Hub:
 
     def _info(self, name: str, revision: str) -> Any:
         api = HfApi(endpoint=self._endpoint, token=self._token.for_client)
-        return persist(
-            lambda: api.dataset_info(name, revision=revision, timeout=_TIMEOUT),
-            self._look_up_patience,
-            name,
-        )
+        with self._understood(name):
+            return persist(
+                lambda: api.dataset_info(name, revision=revision, timeout=_TIMEOUT),
+                self._look_up_patience,
+                name,
+            )
 
     def _commit_of(self, name: str, revision: str) -> str | None:
         """Return the commit of `main` that `revision` is the beginning of, or None."""
@@ -188,11 +190,19 @@ class Hub:
             "?recursive=true&expand=false"
         )
         with self._told(snapshot.dataset, snapshot.revision):
+            asked: set[str] = set()
             while page is not None:
+                if page in asked:
+                    raise HubConnectionError(
+                        f"{self._endpoint} lists {snapshot.dataset!r} without an end: what follows "
+                        f"{page} is {page} again"
+                    )
+                asked.add(page)
                 listed, page = self._page(page, snapshot.dataset)
-                for entry in listed:
-                    if entry.get("type") == "file":
-                        tree[str(entry["path"])] = _tree_entry(entry)
+                with self._understood(snapshot.dataset):
+                    for entry in listed:
+                        if entry.get("type") == "file":
+                            tree[str(entry["path"])] = _tree_entry(entry)
         write_tree(repo, snapshot.commit, tree)
         return tree
 
@@ -204,7 +214,34 @@ class Hub:
 
         response = persist(ask, self._patience, dataset)
         further = response.links.get("next", {}).get("url")
-        return response.json(), further
+        with self._understood(dataset):
+            return response.json(), None if further is None else self._here(further, dataset)
+
+    def _here(self, address: str, dataset: str) -> str:
+        """Return the address of what follows in a listing, at the Hub that was asked.
+
+        A mirror may pass on the one of the Hub behind it, which the token is not for.
+        """
+        parts = urlsplit(address)
+        _, api, rest = parts.path.partition("/api/")
+        if not api:
+            raise HubConnectionError(
+                f"{self._endpoint} says that the listing of {dataset!r} goes on at {address!r}, "
+                "which is no address of a Hub"
+            )
+        return f"{self._endpoint}{api}{rest}" + (f"?{parts.query}" if parts.query else "")
+
+    @contextmanager
+    def _understood(self, dataset: str) -> Iterator[None]:
+        """Raise what reading an answer raises as an error that names who gave it."""
+        try:
+            yield
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise HubConnectionError(
+                f"{self._endpoint} answered for the dataset {dataset!r} with what is not the "
+                f"answer of a Hub ({type(error).__name__}: {error}); is there a proxy or a login "
+                "page between? check HF_ENDPOINT and the network"
+            ) from error
 
     @contextmanager
     def _told(self, name: str, revision: str) -> Iterator[None]:

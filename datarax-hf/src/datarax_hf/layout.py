@@ -15,6 +15,7 @@ from typing import Any
 from datarax.errors import CorruptDataError, UnknownConfigError, listing, nearest
 from datarax_hf.card import Card, CardConfig
 from datarax_hf.formats.kinds import choose, is_data
+from datarax_hf.names import stays_inside
 
 CONVERTED = "refs/convert/parquet"
 _KEYWORDS = {
@@ -179,8 +180,7 @@ def check_path(name: str, *, dataset: str) -> str:
     Raises:
         CorruptDataError: If it is absolute, or climbs out by '..', a drive or a backslash.
     """
-    parts = name.split("/")
-    if any(part in {"", ".", ".."} for part in parts) or set(name) & set("\\:\0"):
+    if not stays_inside(name):
         raise CorruptDataError(
             f"{dataset} lists a file {name!r}, which leaves its folder; it is not read"
         )

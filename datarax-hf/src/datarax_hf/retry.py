@@ -145,18 +145,22 @@ def asked_too_long(error: BaseException) -> float | None:
     return asked if asked is not None and asked > Patience.asked else None
 
 
+_ODD_DIGITS = 10
+"""A wait of so many digits, in seconds, is no wait."""
+
+
 def _asked_wait(error: BaseException) -> float | None:
     """Return the seconds that the answer asks to wait, or None."""
     if not isinstance(error, HfHubHTTPError):
         return None
     headers: Mapping[str, str] = error.response.headers
     text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
-        return float(text)
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) < _ODD_DIGITS else None
     if text:
         try:
             return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     limit = _RATE_LIMIT.search(headers.get("RateLimit", ""))
     return float(limit["seconds"]) if limit and error.response.status_code == 429 else None

@@ -60,7 +60,7 @@ class PerhapsImageColumn(ObjectColumn):
     """A column of bytes and paths that nothing declares: values that are images are decoded."""
 
     def gather(self, loaded: pa.ChunkedArray, rows: Any, place: Place) -> list[Any]:
-        decoder = ImageDecoder()
+        decoder = self.decoder or ImageDecoder()
         return [
             decoder.decode(value["bytes"], partial(self._told, place, row))
             if value and value["bytes"] and is_image(value["bytes"])
@@ -79,7 +79,9 @@ def _column(name: str, kind: Kind, decoder: ImageDecoder, nulls: Nulls, fill: An
     if mode is None or size is None:
         unseen = Field.host_only(UNSEEN)
         return (
-            PerhapsImageColumn(name, unseen) if kind.undeclared else replace(column, field=unseen)
+            PerhapsImageColumn(name, unseen, decoder=decoder)
+            if kind.undeclared
+            else replace(column, field=unseen)
         )
     if nulls(f"{name}.bytes"):
         return replace(column, field=Field.host_only("some of its images are null"))

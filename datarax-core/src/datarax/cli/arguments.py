@@ -14,6 +14,9 @@ from datarax.core.frozen import FrozenDict
 from datarax.errors import InvalidURIError
 from datarax.registry.uri import SourceURI, parse_uri
 
+_SECRET = frozenset({"token"})
+"""Options whose values stay out of the URI, which is printed."""
+
 
 def add_uri(parser: argparse.ArgumentParser) -> None:
     """Add the URI and its options."""
@@ -40,13 +43,17 @@ def asked_for(args: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """
     place = parse_uri(args.uri)
     options = dict(place.options)
+    keywords: dict[str, Any] = {}
     for name, value in args.options:
+        if name in _SECRET and value.lower() not in {"true", "false"}:
+            if keywords.setdefault(name, value) != value or name in options:
+                raise InvalidURIError(f"the option {name!r} is given twice; leave one of them out")
+            continue
         if options.setdefault(name, value) != value:
             raise InvalidURIError(
                 f"the option {name!r} is given twice: {options[name]!r} and {value!r}; leave one "
                 "of them out"
             )
-    keywords: dict[str, Any] = {}
     if args.split is not None:
         keywords["split"] = args.split
     if args.local_files_only:

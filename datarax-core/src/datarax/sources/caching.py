@@ -6,6 +6,7 @@ evict each record just before it is asked for again.
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ import numpy as np
 from datarax.sources.fields import Field
 from datarax.sources.reader import ColumnarReader, Columns, Identified, Indices, Reader
 from datarax.sources.splits import read_columns
+
+_FIXED = (str, bytes, int, float, complex, bool, type(None))
 
 
 class CachingReader(ColumnarReader):
@@ -53,8 +56,11 @@ class CachingReader(ColumnarReader):
                 column = read_columns(self._reader, missing.astype(np.int64), (name,))[name]
                 fresh = dict(zip(missing.tolist(), column, strict=True))
                 self._keep(held, fresh)
-            values = [fresh[i] if i in fresh else held[i] for i in indices.tolist()]
             field = fields[name]
+            values = [
+                fresh[i] if i in fresh else held[i] if field.is_array else _own(held[i])
+                for i in indices.tolist()
+            ]
             out[name] = (
                 np.stack(values) if field.is_array and values else self._column(field, values)
             )
@@ -73,10 +79,12 @@ class CachingReader(ColumnarReader):
     def _keep(self, held: dict[int, Any], fresh: Mapping[int, Any]) -> None:
         with self._lock:
             for index, value in fresh.items():
-                size = value.nbytes if isinstance(value, np.ndarray) else sys.getsizeof(value)
+                if index in held:  # another thread has read it too
+                    continue
+                size = _size(value)
                 if self._bytes + size > self._limit:
                     return
-                held[index] = value.copy() if isinstance(value, np.ndarray) else value
+                held[index] = _own(value)
                 self._bytes += size
 
     @staticmethod
@@ -87,3 +95,22 @@ class CachingReader(ColumnarReader):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return CachingReader, (self._reader, self._limit)
+
+
+def _own(value: Any) -> Any:
+    """Return a value that shares nothing which can be changed with this one."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value.copy()
+    return value if isinstance(value, _FIXED) else copy.deepcopy(value)
+
+
+def _size(value: Any) -> int:
+    """Return the bytes of a value with all that it holds."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    size = sys.getsizeof(value)
+    if isinstance(value, Mapping):
+        return size + sum(_size(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple | set | frozenset):
+        return size + sum(map(_size, value))
+    return size

@@ -76,7 +76,7 @@ class ImageShard(Shard):
 
     def _classes(self, names: Sequence[str]) -> pa.Array:
         labels = self._labels or ()
-        return pa.array([labels.index(name.split("/")[-2]) for name in names], pa.int64())
+        return pa.array([labels.index(f"/{name}".split("/")[-2]) for name in names], pa.int64())
 
 
 class DescribedShard(Shard):

@@ -362,6 +362,8 @@ def _conformed(table: pa.Table, guess: Guess) -> pa.Table:
 
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    if not len(schema):  # Arrow takes a table of no columns for one of no rows
+        return table.select([])
     # Arrow's own cast makes invalid arrays of structs within lists (26.0).
     arrays = [
         pa.chunked_array(

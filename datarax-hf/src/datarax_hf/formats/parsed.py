@@ -31,7 +31,7 @@ from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
 
-VERSION = 4
+VERSION = 5
 """Of what is kept: raised where a file would be parsed into something else than before."""
 
 _TEXTS = b"datarax.json"
@@ -156,13 +156,23 @@ class ParsedShard(Shard):
         writer: Any = None
         tables = FORMATS[self._kind](self.name, self.origin, self._settings, guess)
         try:
+            bare = 0  # records, the first ones, of which none has a key
             for table in tables:
-                piece = self._cast(table).combine_chunks()
+                piece = self._cast(table)
+                if not piece.num_columns:
+                    bare += len(piece)
+                    continue
                 if writer is None:
                     writer = _writer(path, piece.schema, guess)
-                writer.write_table(piece.replace_schema_metadata(_metadata(guess)))
+                    if bare:
+                        writer.write_table(_nulls(bare, piece.schema, guess))
+                kept = piece.combine_chunks().replace_schema_metadata(_metadata(guess))
+                writer.write_table(kept)
             if writer is None:
-                writer = _writer(path, self._cast(guess.schema().empty_table()).schema, guess)
+                schema = self._cast(guess.schema().empty_table()).schema
+                writer = _writer(path, schema, guess)
+                if bare:
+                    writer.write_batch(_bare(bare, guess))
         finally:
             if writer is not None:
                 writer.close()
@@ -176,6 +186,17 @@ class ParsedShard(Shard):
 
 def _writer(path: Path, schema: pa.Schema, guess: Guess) -> Any:
     return pa.ipc.new_file(str(path), schema.with_metadata(_metadata(guess)))
+
+
+def _nulls(rows: int, schema: pa.Schema, guess: Guess) -> pa.Table:
+    nulls = [pa.nulls(rows, field.type) for field in schema]
+    return pa.Table.from_arrays(nulls, schema=schema.with_metadata(_metadata(guess)))
+
+
+def _bare(rows: int, guess: Guess) -> pa.RecordBatch:
+    """Return records without columns, which tables cannot be written of."""
+    records = pa.array([{}] * rows, pa.struct([]))
+    return pa.RecordBatch.from_struct_array(records).replace_schema_metadata(_metadata(guess))
 
 
 def _metadata(guess: Guess) -> dict[bytes, bytes]:

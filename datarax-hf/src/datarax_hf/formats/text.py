@@ -32,8 +32,9 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
             f"hf:{origin.dataset}: the card gives sample_by={options['sample_by']!r}; "
             f"it is one of {listing(SAMPLES)}"
         )
-    column = next(iter(settings.features or {"text": None}))
-    guess.columns[column] = pa.string()
+    named = list(settings.features or {"text": None})
+    column = "text" if "text" in named else named[0]
+    guess.columns.update((name, pa.string() if name == column else pa.null()) for name in named)
     with Characters(
         name,
         origin,
@@ -51,7 +52,8 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
             samples = _wholes(file, paragraphs=options["sample_by"] == "paragraph")
         for values in samples:
             guess.ended = file.ended if by_line else None
-            yield pa.Table.from_arrays([values], names=[column])
+            nulls = pa.nulls(len(values))
+            yield pa.table({name: values if name == column else nulls for name in named})
 
 
 def _lines(file: Characters, *, keep: bool) -> Iterator[pa.Array]:
