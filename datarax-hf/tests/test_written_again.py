@@ -1,7 +1,8 @@
-"""A parquet file that is written again while it is open is an error, and leaves nothing wrong."""
+"""A file that is written again while it is open is an error, and leaves nothing wrong."""
 
 from __future__ import annotations
 
+import os
 import pickle
 
 import numpy as np
@@ -73,3 +74,39 @@ def test_a_source_that_was_pickled_reads_the_same_file_elsewhere(load):
         other = pickle.loads(pickle.dumps(source))
     with other:
         np.testing.assert_array_equal(other.get_batch_at(0, 8)["a"], batch["a"])
+
+
+def write_arrow(path, first, rows=4000):
+    """Write a file of batches of a tenth of its rows; files of as many rows are laid out alike."""
+    table = pa.table({"x": np.arange(first, first + rows), "s": [f"{n:09}" for n in range(rows)]})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=rows // 10)
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy"])
+@pytest.mark.parametrize("rows", [100, 4000])
+def test_an_arrow_file_that_another_took_the_place_of_is_not_read_on(tmp_path, mode, rows):
+    """Neither the rows of both, nor the end of the process where the new one is shorter."""
+    path = tmp_path / "train.arrow"
+    write_arrow(path, 0)
+    with datarax.load(f"hf:{tmp_path}", mode=mode) as source:
+        elements = iter(source)
+        assert [next(elements)["s"] for _ in range(5)] == [f"{n:09}" for n in range(5)]
+        write_arrow(path, 10**6, rows)
+        with pytest.raises(CorruptDataError, match="was written again while it was open"):
+            list(elements)
+    with datarax.load(f"hf:{tmp_path}", mode=mode) as source:
+        assert [int(element["x"]) for element in source][:3] == [10**6, 10**6 + 1, 10**6 + 2]
+
+
+def test_an_arrow_source_that_was_pickled_reads_the_same_file(tmp_path):
+    """Another time of its change is what a copy on another machine has."""
+    write_arrow(tmp_path / "train.arrow", 0)
+    with datarax.load(f"hf:{tmp_path}", mode="lazy") as source:
+        pickled = pickle.dumps(source)
+    os.utime(tmp_path / "train.arrow", (1, 1))
+    with pickle.loads(pickled) as other:
+        assert other[7]["s"] == f"{7:09}"
+    write_arrow(tmp_path / "train.arrow", 0, 100)
+    with pickle.loads(pickled) as other, pytest.raises(CorruptDataError, match="written again"):
+        other[7]

@@ -65,6 +65,7 @@ class RowGroups:
 
     def loaded(self, number: int, names: Sequence[str], *, keep: bool) -> dict[str, Any]:
         """Return the columns of a row group, reading those that are not held."""
+        self.shards.check_same(number)
         loaded = {name: self.recent.get((number, name)) for name in names}
         lacking = [name for name, held in loaded.items() if held is None]
         if lacking:

@@ -153,6 +153,14 @@ class Shards:
         self._check_rows(group, table.num_rows)
         return table
 
+    def check_same(self, group: int) -> None:
+        """Raise unless what is mapped of the file of a group is still what was opened.
+
+        Raises:
+            CorruptDataError: If it was written again.
+        """
+        self._shards[self._groups[group][0]].check_same()
+
     def joins(self, first: int, last: int) -> bool:
         """Return whether consecutive groups are of one file, which reads them sooner at once."""
         number = self._groups[first][0]

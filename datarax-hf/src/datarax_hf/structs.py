@@ -118,6 +118,9 @@ class FlatShard(Shard):
             return self._whole.stored_bytes(column, groups)
         return self._whole.stored_bytes(self._paths[column][0], groups)
 
+    def check_same(self) -> None:
+        self._whole.check_same()
+
     def source(self) -> str:
         return self._whole.source()
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from datarax_hf.features import MalformedFeaturesError, read_features
-from datarax_hf.formats.shard import Shard, check_head, count_nulls
+from datarax_hf.formats.shard import Shard, check_head, count_nulls, written, written_again
 from datarax_hf.remedy import Origin
 
 _FILE = b"ARROW1"
@@ -32,7 +32,8 @@ class ArrowShard(Shard):
     def __init__(self, name: str, origin: Origin) -> None:
         self.name = name
         self.origin = origin
-        check_head(name, origin)
+        self._size = check_head(name, origin)
+        self._written: tuple[int, int] | None = written(name, origin)
         path = origin.folder / name
         with path.open("rb") as file:
             head = file.read(len(_FILE))
@@ -51,7 +52,21 @@ class ArrowShard(Shard):
         self.rows = tuple(self._index.rows)
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
-        return self._index.table(group, columns, validate=True)
+        self.check_same()
+        try:
+            return self._index.table(group, columns, validate=True)
+        finally:
+            self.check_same()
+
+    def check_same(self) -> None:
+        now = written(self.name, self.origin)
+        if self._written is None and now[0] == self._size:  # it came to this process
+            self._written = now
+        if now != self._written:
+            raise written_again(self.name, self.origin, self._size, now[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_written": None}
 
     def nulls(self, column: str) -> int:
         return self._index.nulls(column)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from datarax_hf.features import MalformedFeaturesError, read_features
 from datarax_hf.formats.footer import END_BYTES, FooterError, length_of, read_footer
 from datarax_hf.formats.pages import Chunk, NotPlainError, places, plain_chunks
-from datarax_hf.formats.shard import Shard, check_head
+from datarax_hf.formats.shard import Shard, check_head, written, written_again
 from datarax_hf.remedy import Origin
 from datarax_hf.threads import in_pool
 
@@ -115,25 +115,21 @@ class ParquetShard(Shard):
             CorruptDataError: If it was written again since.
         """
         if self._footer is None:  # none came to this process
-            written, footer = _footer(self.name, self.origin)
+            state, footer = _footer(self.name, self.origin)
             if (
-                written[0] != self._written[0]
+                state[0] != self._written[0]
                 or _rows(footer) != self.rows
                 or footer.schema.to_arrow_schema() != self.schema
             ):
                 raise self.origin.damaged(self.name, "was written again since it was opened")
-            self._written, self._footer = written, footer
+            self._written, self._footer = state, footer
         self._check_same()
         return self._footer
 
     def _check_same(self) -> None:
-        now = _written(self.name, self.origin)
+        now = written(self.name, self.origin)
         if now != self._written:
-            raise self.origin.damaged(
-                self.name,
-                f"was written again while it was open ({self._written[0]:,} bytes became "
-                f"{now[0]:,})",
-            )
+            raise written_again(self.name, self.origin, self._written[0], now[0])
 
     def _plain(self, column: str) -> list[Chunk] | None:
         """Return where the pages of a column lie, whose values are as they are."""
@@ -166,12 +162,6 @@ class ParquetShard(Shard):
         return sizes
 
 
-def _written(name: str, origin: Origin) -> tuple[int, int]:
-    """Return the bytes of a file and when it was written, by which one that changed is told."""
-    state = (origin.folder / name).stat()
-    return state.st_size, state.st_mtime_ns
-
-
 def _rows(footer: Any) -> tuple[int, ...]:
     return tuple(footer.row_group(group).num_rows for group in range(footer.num_row_groups))
 
@@ -179,7 +169,7 @@ def _rows(footer: Any) -> tuple[int, ...]:
 def _footer(name: str, origin: Origin) -> tuple[tuple[int, int], Any]:
     """Return when a file was written and its parquet metadata, or say what is wrong with it."""
     size = check_head(name, origin)
-    path, written = origin.folder / name, _written(name, origin)
+    path, state = origin.folder / name, written(name, origin)
     with path.open("rb") as file:
         head = file.read(len(_MAGIC))
         file.seek(max(size - END_BYTES, 0))
@@ -196,6 +186,6 @@ def _footer(name: str, origin: Origin) -> tuple[tuple[int, int], Any]:
         file.seek(size - length)
         tail = file.read(length)
     try:
-        return written, read_footer(tail)
+        return state, read_footer(tail)
     except FooterError as error:
         raise origin.damaged(name, f"has a damaged footer: {error}") from error

@@ -59,6 +59,9 @@ class RecastShard(Shard):
         for table in self._whole.slices(group, held, rows):
             yield self._cast(table, columns)
 
+    def check_same(self) -> None:
+        self._whole.check_same()
+
     def source(self) -> str:
         digest = hashlib.sha256(self.told().encode()).hexdigest()[:16]
         return f"{self._whole.source()}-{digest}"

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from datarax.errors import CorruptDataError
 from datarax_hf.derived import source_key
 from datarax_hf.features import Features
 from datarax_hf.formats.pages import NotPlainError
@@ -69,6 +70,13 @@ class Shard(abc.ABC):
         for start in range(0, self.rows[group], rows):
             yield table.slice(start, rows)
 
+    def check_same(self) -> None:  # noqa: B027  # of most, what was read is a copy
+        """Raise unless what is mapped of the file is still what was opened.
+
+        Raises:
+            CorruptDataError: If it was written again.
+        """
+
     def source(self) -> str:
         """Return a name for the file's contents and for how it is read, for what is made of it."""
         return source_key(self.origin.folder / self.name)
@@ -113,6 +121,19 @@ class Shard(abc.ABC):
     def records(self) -> Mapping[str, int]:
         """Return the number of records by file."""
         return {self.name: sum(self.rows)}
+
+
+def written(name: str, origin: Origin) -> tuple[int, int]:
+    """Return the bytes of a file and when it was written, by which one that changed is told."""
+    state = (origin.folder / name).stat()
+    return state.st_size, state.st_mtime_ns
+
+
+def written_again(name: str, origin: Origin, before: int, now: int) -> CorruptDataError:
+    """Return the error of a file that changed; `before` and `now` are its bytes."""
+    return origin.damaged(
+        name, f"was written again while it was open ({before:,} bytes became {now:,})"
+    )
 
 
 def check_head(name: str, origin: Origin, *, empty: bool = False) -> int:
