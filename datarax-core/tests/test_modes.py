@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import datarax
-from datarax.errors import HostOnlyFieldError, ValueTooLongError
+from datarax.errors import HostOnlyFieldError, StateMismatchError, ValueTooLongError
 from datarax.sources import (
     ColumnarReader,
     Field,
@@ -433,3 +433,23 @@ def test_a_cached_element_is_the_callers_own(mode):
         element = source[2]
         assert element["more"] == {"a": [2]}
         element["more"]["a"].append(9)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: state["cursor"].update(epoch=2**70),
+        lambda state: state.update(applied_count="array:int32[]:99999999999"),
+    ],
+)
+def test_a_number_beyond_all_in_a_saved_state_is_damage(damage):
+    """And nothing of it is taken."""
+    source = MemorySource(MemorySourceConfig(mode="lazy"), {"x": np.arange(8)})
+    state = source.get_state()
+    damage(state)
+    with pytest.raises(StateMismatchError):
+        source.set_state(state)
+    assert (
+        source.get_state()
+        == MemorySource(MemorySourceConfig(mode="lazy"), {"x": np.arange(8)}).get_state()
+    )

@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 import datarax
-from datarax.errors import CacheMissError
+from datarax.errors import CacheMissError, NotSupportedError
 from datarax.testing.offline import no_network
 from datarax_hf.card import parse_card
 
@@ -219,3 +219,27 @@ def test_inspect_tells_what_old_infos_say(tmp_path):
     assert (info.licence, info.citation, info.description) == ("mit", "@misc{a}", "Numbers.")
     (tmp_path / "README.md").write_text("---\nlicense: cc0-1.0\n---\n")
     assert datarax.inspect(f"hf:{tmp_path}").licence == "cc0-1.0"
+
+
+def test_a_card_of_aliases_to_aliases_is_a_card_that_cannot_be_read(tmp_path):
+    """Some hundred bytes stand for more than memory holds."""
+    lines = ["a0: &a0 [" + ", ".join("x" * 9) + "]"]
+    lines += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]" for n in range(1, 12)]
+    (tmp_path / "train.csv").write_text("a\n1\n")
+    for last in ("configs: *a11", "license: *a11"):
+        (tmp_path / "README.md").write_text("\n".join(["---", *lines, last, "---", ""]))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            info = datarax.inspect(f"hf:{tmp_path}")
+        assert info.splits["train"].records == 1
+        assert sum(len(str(one.message)) for one in told) + len(str(info)) < 20_000
+
+
+@pytest.mark.parametrize("given", ["header: [0, 1]", "names: 5", "names: ab", "encoding: 8"])
+def test_a_parameter_of_another_type_is_not_supported(tmp_path, given):
+    """And says so in our words."""
+    card = f"---\nconfigs:\n- config_name: default\n  data_files: train.csv\n  {given}\n---\n"
+    (tmp_path / "README.md").write_text(card)
+    (tmp_path / "train.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(NotSupportedError):
+        datarax.load(f"hf:{tmp_path}")

@@ -7,6 +7,7 @@ import io
 import pickle
 import threading
 import time
+import zipfile
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -454,6 +455,18 @@ def test_a_server_that_fails_in_a_text_is_no_damage(hub, monkeypatch, kind, stat
         assert len(records) < 5000  # beyond what was looked at as it was opened
         records.extend(begun)
         assert [record_number(record) for record in records] == list(range(5000))
+
+
+def test_a_server_that_fails_in_a_zip_archive_is_no_damage(hub, monkeypatch):
+    """Though to who unpacks it whatever cannot be read is no archive."""
+    monkeypatch.setenv("DATARAX_HF_RETRIES", "0")
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("train.csv", "a\n" + "1234567\n" * 500_000)
+    hub.publish("a/zip", {"train.csv.zip": whole.getvalue()})
+    hub.resumes = False
+    with pytest.raises(HubConnectionError):
+        list(datarax.load("hf:a/zip", mode="streaming"))
 
 
 def record_number(record):

@@ -6,6 +6,7 @@ A card that cannot be read is a note, never an error: file names speak in its pl
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,18 @@ _UNKNOWN = "Unknown"
 """The `_type` of an entry that cannot be read: a column of it is what it is stored as."""
 
 _BESIDE_THE_TYPE = {"name", "length", "id"}
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+def _shown(value: Any) -> str:
+    """Show a part: some aliases of YAML, each to others, stand for more than memory holds."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxstring, brief.maxother = 3, 80, 80
+    return brief.repr(value)
+
+
+def _as_text(value: Any) -> str:
+    return _shown(value) if isinstance(value, list | dict) else str(value)
 
 
 @dataclass(frozen=True)
@@ -164,7 +176,7 @@ class Card:
         """Return an entry of the card, or of a config's info, as text: a license may be a list."""
         value = self.meta.get(key) or (self.info_of(config).get(key) if config else None)
         if isinstance(value, list):
-            return ", ".join(str(item) for item in value) or None
+            return ", ".join(map(_as_text, value)) or None
         return str(value) if value else None
 
 
@@ -212,7 +224,7 @@ def _card(
     try:
         listed = meta.get("configs") or ()
         if not isinstance(listed, list | tuple):
-            raise TypeError(f"it is {listed!r} and no list")
+            raise TypeError(f"it is {_shown(listed)} and no list")
         configs = tuple(map(_config, listed))
         if len({config.name for config in configs}) < len(configs):
             raise ValueError("a config_name stands twice")  # one way to the note
@@ -224,7 +236,7 @@ def _card(
 
 def _config(entry: Mapping[str, Any]) -> CardConfig:
     if not isinstance(entry, Mapping):
-        raise TypeError(f"its entry {entry!r} is no mapping")
+        raise TypeError(f"its entry {_shown(entry)} is no mapping")
     name = str(entry.get("config_name", "default"))
     folder = str(entry.get("data_dir") or "").strip("/").removeprefix("./")
     files = entry.get("data_files")
@@ -244,13 +256,13 @@ def _data_files(files: Any) -> dict[str, tuple[str, ...]]:
     if isinstance(files, Mapping):
         return {str(split): _globs(path) for split, path in files.items()}
     if not isinstance(files, list):
-        raise TypeError(f"data_files is {files!r}")
+        raise TypeError(f"data_files is {_shown(files)}")
     if all(isinstance(entry, str) for entry in files):
         return {"train": _globs(files)}
     by_split: dict[str, tuple[str, ...]] = {}
     for entry in files:
         if not isinstance(entry, Mapping) or not {"split", "path"} <= set(entry):
-            raise TypeError(f"{entry!r} in data_files has no 'split' or no 'path'")
+            raise TypeError(f"{_shown(entry)} in data_files has no 'split' or no 'path'")
         split = str(entry["split"])
         if split in by_split:
             raise ValueError(f"the split {split!r} stands twice")
@@ -261,7 +273,7 @@ def _data_files(files: Any) -> dict[str, tuple[str, ...]]:
 def _globs(path: Any) -> tuple[str, ...]:
     globs = tuple(path) if isinstance(path, list) else (path,)
     if not all(isinstance(glob, str) for glob in globs):
-        raise TypeError(f"{path!r} is neither a path nor a list of paths")
+        raise TypeError(f"{_shown(path)} is neither a path nor a list of paths")
     return globs
 
 
@@ -285,7 +297,7 @@ def _column(entry: Mapping[str, Any]) -> tuple[Any, str | None]:
             feature = modern(entry[STORED])
             unknown_types(feature)
             if not isinstance(feature, Mapping):
-                raise TypeError(f"{feature!r} names no type")
+                raise TypeError(f"{_shown(feature)} names no type")
             return feature, None
         return _feature(entry), None
     except _MALFORMED as error:
@@ -321,7 +333,7 @@ def _feature(entry: Any) -> Any:
     if isinstance(entry, list):
         return _features(entry)
     if not isinstance(entry, Mapping):
-        raise TypeError(f"{entry!r} names no type")
+        raise TypeError(f"{_shown(entry)} names no type")
     for key, kind in _LISTS.items():
         if key in entry:
             inner = _feature(entry[key])
@@ -344,7 +356,7 @@ def _feature(entry: Any) -> Any:
         raise ValueError("it names no type")
     options = entry[word] or {}
     if not isinstance(options, Mapping):
-        raise TypeError(f"{word!r} is followed by {options!r}")
+        raise TypeError(f"{_shown(word)} is followed by {_shown(options)}")
     feature = {**options, "_type": _TYPES.get(word, word)}
     if word == "class_label" and isinstance(feature.get("names"), Mapping):
         feature["names"] = _names_in_order(feature["names"])

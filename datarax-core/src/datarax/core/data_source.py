@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["DataSourceModule", "LocalFilesOnlyMixin"]
 
 CURSOR = "cursor"
+_ENDLESS = 2**62
 
 
 class DataSourceModule(HostSlot, StructuralModule):
@@ -330,7 +331,7 @@ class DataSourceModule(HostSlot, StructuralModule):
         size = self._known_length()
         end = None if size is None else size + self._is_forward_only()
         # A stream may fail behind its last record: then the epoch is not over, and nothing is left.
-        if epoch < 0 or offset < 0 or (end is not None and offset >= end):
+        if not 0 <= epoch < _ENDLESS or offset < 0 or (end is not None and offset >= end):
             raise StateMismatchError(
                 f"{CURSOR}: epoch {epoch}, offset {offset} is no place in {self._who()}, "
                 f"whose epochs have {'an unknown number of' if size is None else size} elements"

@@ -73,7 +73,7 @@ def read_state(state: Any, mark: Mapping[str, Any]) -> dict[str, Any]:
             )
     try:
         tree: dict[str, Any] = from_json(saved)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise StateMismatchError(f"the saved state is damaged: {error}") from error
     return tree
 

@@ -83,7 +83,7 @@ class Characters:
         try:
             self._plain = codecs.lookup(encoding).name == "utf-8"
             codecs.lookup_error(errors)
-        except LookupError as error:
+        except (LookupError, TypeError) as error:
             raise NotSupportedError(f"hf:{origin.dataset}: {error}") from error
         self._stored = origin.open(name)
         try:
@@ -243,6 +243,8 @@ def _member(file: Any, name: str, origin: Origin) -> Any:
     except DataraxError:
         raise
     except _BROKEN as error:
+        if isinstance(error.__context__, DataraxError):  # to zipfile whatever cannot be read is bad
+            raise error.__context__ from None
         raise origin.damaged(name, f"cannot be decompressed: {error}") from error
     found = f"{len(members)} files" if len(members) != 1 else "a file that is encrypted"
     raise NotSupportedError(

@@ -104,13 +104,17 @@ def form_of(name: str, origin: Origin, settings: Settings) -> Form:
                 "character of ASCII"
             )
     header, skip = options["header"], options["skiprows"] or 0
-    row = 0 if header in {"infer", None} else header
+    row = 0 if header in ("infer", None) else header
     if type(row) is not int or type(skip) is not int or row < 0 or skip < 0:
         raise NotSupportedError(
             f"{what}: the card gives header={header!r} and skiprows={skip!r}; each is honoured "
             "where it is one number"
         )
     given = options["column_names"] or options["names"]
+    if given is not None and not isinstance(given, list):
+        raise NotSupportedError(
+            f"{what}: the card gives names={given!r}; they are honoured where they are a list"
+        )
     names = None if given is None else tuple(map(str, given))
     if names is not None and len(set(names)) < len(names):
         raise NotSupportedError(
