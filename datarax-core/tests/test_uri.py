@@ -32,8 +32,6 @@ from datarax.registry.uri import is_scheme
         ("x:t?split=train%5B%3A80%25%5D", ("x", "t", None, {"split": "train[:80%]"})),
         ("x:t?", ("x", "t", None, {})),
         ("x:t?empty=", ("x", "t", None, {"empty": ""})),
-        ("x:t?split=train+test", ("x", "t", None, {"split": "train+test"})),
-        ("x:t?a=b%20c", ("x", "t", None, {"a": "b c"})),
         ("x:t?a=1&a=1", ("x", "t", None, {"a": "1"})),
     ],
 )

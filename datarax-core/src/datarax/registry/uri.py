@@ -39,7 +39,7 @@ class SourceURI:
         text = f"{self.scheme}:{quote(self.target, safe=_PLAIN)}"
         if self.revision is not None:
             text += f"@{quote(self.revision, safe='/:')}"
-        return text + (f"?{urlencode(dict(self.options), quote_via=quote)}" if self.options else "")
+        return text + (f"?{urlencode(dict(self.options))}" if self.options else "")
 
 
 def is_scheme(text: str) -> bool:
@@ -80,8 +80,7 @@ def parse_uri(text: str) -> SourceURI:
 
 def _options(text: str, query: str) -> dict[str, str]:
     try:
-        # A '+' is a '+', as in split=train+test, and no blank as in the query of a web form.
-        pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True, strict_parsing=True)
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
     except ValueError as error:
         raise InvalidURIError(
             f"{text!r}: the query {query!r} is not key=value&key=value"
