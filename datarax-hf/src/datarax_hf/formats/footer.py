@@ -40,7 +40,7 @@ _USUAL_TYPE = re.compile(rb"\x1c\x15(.)\x19", re.DOTALL)
 
 _NUMBER = rb"[\x80-\xff]*[\x00-\x7f]"
 _COUNTS = rb"(\x06|%s)" % b"|".join(
-    re.escape(bytes([size << 4 | 6])) + _NUMBER * size for size in range(1, 15)
+    rb"%s(?:%s){%d}" % (re.escape(bytes([size << 4 | 6])), _NUMBER, size) for size in range(1, 15)
 )
 _USUAL_SIZES = re.compile(
     rb"[\x1c\x2c\x3c\x4c](?:\x16%s\x19|\x29)%s\x19%s\x00" % (_NUMBER, _COUNTS, _COUNTS), re.DOTALL
