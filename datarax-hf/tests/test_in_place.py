@@ -148,7 +148,7 @@ def test_other_files_are_laid_out(write, options):
     """Compressed, or encoded: nothing is found in place, and the images are the same."""
     write(**options)
     with source(mode="lazy", shuffle=True) as found:
-        assert found.reader._lying == {"image": None}
+        assert found.reader._laid_out._lying == {"image": None}
         assert found.element_spec()["image"].shape == (40, 36, 3)
         np.testing.assert_array_equal(
             found.reader.read(np.array([7]), ["image"])["image"][0], pixels(7)
@@ -248,7 +248,7 @@ def test_a_reader_goes_to_another_process(write, kept):
         sent = pickle.loads(pickle.dumps(found.reader))
     image = sent.read(np.array([30, 1]), ["image"])["image"][0]
     np.testing.assert_array_equal(image, pixels(30))
-    assert sent._lying["image"] is not None
+    assert sent._laid_out._lying["image"] is not None
     sent.close()
 
 
@@ -268,7 +268,7 @@ def test_a_file_in_a_schema_of_others_is_read_in_place(make, tmp_path):
     config = HFSourceConfig(name=str(tmp_path), mode="lazy", shuffle=True, flatten=True)
     with HFSource(config) as found:
         read = found.reader.read(np.array([30, 1]), ["of.image", "of.n"])
-        assert found.reader._lying["of.image"] is not None
+        assert found.reader._laid_out._lying["of.image"] is not None
     np.testing.assert_array_equal(read["of.image"][0], pixels(30))
     assert read["of.n"].tolist() == [30, 1]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from datarax_hf import flat, reader
+from datarax_hf import flat, laid_out, reader
 from datarax_hf.reader import lay_out
 
 FSL = pa.list_(pa.int32(), 4)
@@ -153,7 +153,7 @@ def test_a_second_reader_finds_what_the_first_laid_out(shards, offline, small_me
 
 def test_large_images_stay_encoded(shards, offline, derived, small_memory, monkeypatch):
     """Their pixels would take many times the disk."""
-    monkeypatch.setattr(reader, "FLAT_IMAGE_BYTES", 11)
+    monkeypatch.setattr(laid_out, "FLAT_IMAGE_BYTES", 11)
     read = offline("a/b")
     lay_out(read, ["image", "x"])
     assert kept(derived) == ["x"] * 3

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from datarax.errors import CorruptDataError
-from datarax_hf import HFSource, HFSourceConfig, flat, ragged, reader
+from datarax_hf import HFSource, HFSourceConfig, flat, laid_out, ragged, reader
 from datarax_hf.reader import lay_out
 
 NAMES = ("text", "list", "part", "photo", "perhaps")
@@ -35,7 +35,7 @@ def derived(cache):
 def on_disk(monkeypatch):
     """Keep nothing in memory, and write chunks of a few values."""
     monkeypatch.setattr(flat, "SMALL_BYTES", 0)
-    monkeypatch.setattr(reader, "FLAT_IMAGE_BYTES", 0)
+    monkeypatch.setattr(laid_out, "FLAT_IMAGE_BYTES", 0)
     monkeypatch.setattr(ragged, "CHUNK_BYTES", 400)
 
 
@@ -286,7 +286,7 @@ def test_what_is_damaged_within_is_said_with_its_place_in_the_dataset(
     cache, make, offline, monkeypatch
 ):
     """File, row group, row and column, though chunks hold several row groups."""
-    monkeypatch.setattr(reader, "FLAT_IMAGE_BYTES", 0)
+    monkeypatch.setattr(laid_out, "FLAT_IMAGE_BYTES", 0)
     photos = [jpeg(i) for i in range(24)]
     photos[18]["bytes"] = photos[18]["bytes"][:-20]
     table = {

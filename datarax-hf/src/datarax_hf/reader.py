@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-import threading
-import warnings
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,7 +20,6 @@ from numpy.typing import NDArray
 
 from datarax.sources import ColumnarReader, Field, Reader, SplitReader
 from datarax.sources.reader import Columns, Indices
-from datarax_hf import flat, ragged
 from datarax_hf.class_names import with_class_names
 from datarax_hf.columns import (
     Column,
@@ -35,15 +31,14 @@ from datarax_hf.columns import (
     is_run,
 )
 from datarax_hf.config import HFSourceConfig
-from datarax_hf.derived import Derived, NotKeptError
+from datarax_hf.derived import Derived
 from datarax_hf.features import Features, Kind, describe
-from datarax_hf.flat import FlatColumn, Part, parts_of, row_bytes, small_columns
+from datarax_hf.flat import FlatColumn, row_bytes
 from datarax_hf.image_fields import EncodedImages
-from datarax_hf.images import ImageDecoder, ImageForm
-from datarax_hf.in_place import InPlaceColumn, in_place
+from datarax_hf.images import ImageDecoder
+from datarax_hf.laid_out import LaidOut
 from datarax_hf.placing import RowGroups, place, place_run
 from datarax_hf.plan import Plan
-from datarax_hf.ragged import Look, RaggedColumn, bytes_of
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
 from datarax_hf.slices import Slices
@@ -55,12 +50,6 @@ HELD_BYTES = 2**24
 
 COPIED_BYTES = 2**21
 """Bytes of a long run that a thread copies at once."""
-
-FLAT_IMAGE_BYTES = 4096
-"""Images up to so many bytes, decoded, are laid out flat; larger ones stay encoded."""
-
-PAYS = 4
-"""Random reads lay columns out once they would have decoded one in so many row groups."""
 
 DESCRIBED_BYTES = 2**26
 """Bytes of encoded images up to which a description of the dataset tells the sizes of all."""
@@ -181,17 +170,11 @@ class HFReader(ColumnarReader):
         self._derived = Derived((), limit=0) if derived is None else derived
         self.ranges = tuple(ranges)
         self._recent = RecentColumns(HELD_BYTES)
-        self._flat: dict[str, FlatColumn] = {}
-        self._ragged: dict[str, RaggedColumn] = {}
-        self._lying: dict[str, InPlaceColumn | None] = {}
-        self._asked: set[str] = set()
-        self._refused: set[str] = set()
-        self._touched = 0
         self._expected = (0, 0)
         self._threads = Threads()
-        self._laying = threading.Lock()
         self._columns: dict[str, Column] = {}
         self._slices = Slices(shards, self._columns)
+        self._laid_out = LaidOut(shards, self._columns, self._derived, self.ranges)
         self._in_any_order = in_any_order
         fills = dict(fill_nulls or {})
         check_filled(fills, shards.schema.names)
@@ -202,7 +185,7 @@ class HFReader(ColumnarReader):
             )
         self._fields = {name: column.field for name, column in self._columns.items()}
         arrays = (column for column in self._columns.values() if column.field.is_array)
-        records = sum(part.records for part in self._parts())
+        records = sum(part.records for part in self._laid_out.parts())
         self._whole = records * sum(map(row_bytes, arrays)) <= read_whole
 
     @property
@@ -276,47 +259,25 @@ class HFReader(ColumnarReader):
         Raises:
             CorruptDataError: If a file is damaged.
         """
-        with self._laying:
-            self._asked.update(names)
-            due = [name for name in dict.fromkeys(names) if self._can_be_laid_out(name)]
-            if not due:
-                return
-            parts = self._parts()
-            try:
-                self._lay_out_flat([name for name in due if self._lies_flat(name)], parts)
-                self._lay_out_ragged([name for name in due if not self._lies_flat(name)], parts)
-                pa.default_memory_pool().release_unused()
-            except NotKeptError as error:
-                self._refused.update({*due} - {*self._flat, *self._ragged})
-                if not self._derived.refused:
-                    warnings.warn(
-                        f"hf:{self._shards.origin.dataset}: random access decodes whole row groups "
-                        f"again and again, because its columns cannot be laid out: {error}; "
-                        "derived_dir= names another folder, derived_limit=0 keeps silent",
-                        stacklevel=2,
-                    )
+        self._laid_out.lay_out(names)
 
     def close(self) -> None:
         self._recent.clear()
         self._slices.clear()
         self._threads.close()
-        laid_out = self._laid_out()
-        self._flat, self._ragged, self._lying = {}, {}, {}
-        for held in laid_out:
-            held.close()
+        self._laid_out.close()
         for column in self._columns.values():
             column.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_flat": {}, "_ragged": {}, "_lying": {}, "_refused": set()}
-        del state["_recent"], state["_slices"], state["_laying"]
+        state = dict(self.__dict__)
+        del state["_recent"], state["_slices"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._recent = RecentColumns(HELD_BYTES)
         self._slices = Slices(self._shards, self._columns)
-        self._laying = threading.Lock()
 
     def _checked(self, indices: Indices) -> Indices:
         """Return indices, each of which is that of a record.
@@ -336,11 +297,13 @@ class HFReader(ColumnarReader):
         ordered = run and (len(indices) != 1 or indices[0] in self._expected)
         if len(indices):
             self._expected = (int(indices[-1]), int(indices[-1]) + 1)
-        if not ordered or self._asked:
-            self._lay_out_if_it_pays(indices, tuple(out), ordered=ordered)
+        laid_out = self._laid_out
+        if not ordered or laid_out.was_asked:
+            laid_out.lay_out_if_it_pays(indices, tuple(out), self._recent, ordered=ordered)
         elif self._whole:
-            self._take_what_is_laid_out(tuple(out))
-        fixed, varying, rest = self._flat, self._ragged, dict(out)
+            laid_out.take_what_lies(tuple(out))
+            self._whole = False
+        fixed, varying, rest = laid_out.flat, laid_out.ragged, dict(out)
         for name in out:
             if name in fixed:
                 self._gather(fixed[name], indices, rest.pop(name), run=run)
@@ -370,92 +333,6 @@ class HFReader(ColumnarReader):
             return [None] * size
         return np.empty((size, *field.shape), field.dtype)
 
-    def _lay_out_if_it_pays(self, indices: Indices, names: Sequence[str], *, ordered: bool) -> None:
-        """Lay columns out once random reads have cost as much as a part of that does."""
-        due = [name for name in names if self._can_be_laid_out(name)]
-        if not due:
-            return
-        if self._asked.issuperset(due):  # laid out before this reader was pickled
-            self.lay_out(due)
-            return
-        if ordered:
-            return
-        touched = [group for group, _, _ in self._shards.pieces(indices)]
-        single = len(indices) == 1
-        if single and all(self._recent.get((touched[0], name)) is not None for name in due):
-            return
-        # One row is no reason, for who takes a look; the next one is.
-        reason = self._touched + (0 if single else len(touched))
-        self._touched += len(touched)
-        if reason * PAYS >= len(self._shards):
-            self.lay_out(due)
-
-    def _take_what_is_laid_out(self, names: Sequence[str]) -> None:
-        """Read columns, the first time, as they lie decoded on the disk.
-
-        Small images, which take longer to decode than to write, are laid out where they are not.
-        """
-        with self._laying:
-            if not self._whole:
-                return
-            self._whole = False
-            parts = self._parts()
-            columns = [
-                column
-                for column in map(self._columns.__getitem__, names)
-                if self._lies_flat(column.name)
-                and (
-                    flat.lies_on_disk(self._shards, column, parts, self._derived)
-                    or self._is_worth_keeping(column, parts)
-                )
-            ]
-            with suppress(NotKeptError):  # it is read from row groups, and once
-                self._flat.update(flat.on_disk(self._shards, columns, parts, self._derived))
-
-    def _is_worth_keeping(self, column: Column, parts: Sequence[Part]) -> bool:
-        if not isinstance(column, ImageColumn) or self._derived.refused:
-            return False
-        return sum(part.records for part in parts) * row_bytes(column) > flat.SMALL_BYTES
-
-    def _lay_out_flat(self, names: Sequence[str], parts: Sequence[Part]) -> None:
-        columns = [self._columns[name] for name in names]
-        small = small_columns(columns, parts, self._memory_left())
-        self._flat.update(flat.in_memory(self._shards, small, parts))
-        large = [column for column in columns if column not in small]
-        self._flat.update(flat.on_disk(self._shards, large, parts, self._derived))
-
-    def _lay_out_ragged(self, names: Sequence[str], parts: Sequence[Part]) -> None:
-        for name in names:
-            in_place = self._in_place(self._columns[name])
-            if in_place is not None:
-                self._ragged[name] = in_place
-        columns = [self._columns[name] for name in names if name not in self._ragged]
-        self._ragged.update(ragged.in_memory(self._shards, columns, parts, self._memory_left()))
-        large = [column for column in columns if column.name not in self._ragged]
-        self._ragged.update(ragged.on_disk(self._shards, large, parts, self._derived))
-
-    def _parts(self) -> list[Part]:
-        return parts_of(self._shards, self.ranges or [(0, len(self))])
-
-    def _memory_left(self) -> int:
-        return flat.SMALL_BYTES - sum(held.held_bytes for held in self._laid_out())
-
-    def _laid_out(self) -> list[FlatColumn | RaggedColumn]:
-        lying = [column for column in self._lying.values() if column is not None]
-        laid_out = [column for column in self._ragged.values() if column not in lying]
-        return [*self._flat.values(), *laid_out, *lying]
-
-    def _can_be_laid_out(self, name: str) -> bool:
-        if name in self._flat or name in self._ragged or name in self._refused:
-            return False
-        return self._lies_flat(name) or ragged.can_be_laid_out(self._shards, name)
-
-    def _lies_flat(self, name: str) -> bool:
-        column = self._columns[name]
-        return column.field.is_array and (
-            not isinstance(column, ImageColumn) or row_bytes(column) <= FLAT_IMAGE_BYTES
-        )
-
     def _column(
         self, name: str, kind: Kind, decoder: ImageDecoder, fill: Any, *, needed: bool
     ) -> Column:
@@ -469,35 +346,15 @@ class HFReader(ColumnarReader):
             self._recent,
             column,
             self._derived,
-            partial(self._in_place, column),
+            partial(self._laid_out.in_place, column),
         )
         if kind.undeclared and not images.are_images():
             return ObjectColumn(name, Field.host_only("a struct has no fixed array form"))
         if not needed:
             unread = Field.host_only("it is not read, so sizes were not asked")
             return replace(column, field=unread)
-        lay_out = partial(self._lay_out_images, column) if self._in_any_order else None
+        lay_out = partial(self._laid_out.lay_out_images, column) if self._in_any_order else None
         return replace(column, field=images.field(self._threads, lay_out))
-
-    def _in_place(self, column: Column) -> InPlaceColumn | None:
-        """Return encoded images where they lie in the files, if they lie there as they are."""
-        if not isinstance(column, ImageColumn) or self._shards.lies_ready():
-            return None
-        if column.name not in self._lying:
-            left = self._memory_left()
-            self._lying[column.name] = in_place(self._shards, column, self._derived, left)
-        return self._lying[column.name]
-
-    def _lay_out_images(self, column: ImageColumn, form: ImageForm, look: Look) -> None:
-        """Lay out images that will lie encoded on the disk, while they are looked at."""
-        parts = self._parts()
-        small = bytes_of(self._shards, column, parts) <= self._memory_left()
-        if small or form.nbytes <= FLAT_IMAGE_BYTES:
-            return
-        if ragged.can_be_laid_out(self._shards, column.name):
-            with suppress(NotKeptError):  # `lay_out` says so
-                held = ragged.on_disk(self._shards, [column], parts, self._derived, look)
-                self._ragged.update(held)
 
     def _nulls(self, name: str, *, needed: bool) -> int | None:
         """Return how many values are null, counted where the files do not say."""
