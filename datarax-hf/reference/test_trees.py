@@ -259,6 +259,16 @@ def test_values_of_made_up_features_are_those_that_datasets_gives(tmp_path, monk
         assert flat[0] == flat[1]
 
 
+@pytest.mark.parametrize("mode", ["lazy", "eager", "streaming"])
+def test_null_lists_of_arrays_are_read_beside_the_types_of_datasets(tmp_path, mode):
+    """Its extension types are known to Arrow once it is imported; null lists of them stay null."""
+    features = Features({"x": List({"a": Array3D(shape=(1, 1, 2), dtype="int16")})})
+    rows = [{"x": None}, {"x": [{"a": [[[1, 2]]]}]}, {"x": []}]
+    dataset = datasets.Dataset.from_list(rows, features=features)
+    write(tmp_path / "arrow", dataset, "arrow")
+    assert ours(tmp_path / "arrow", mode) == rows
+
+
 def numbers(feature):
     """Return whether a feature becomes an array where none of its values is null."""
     while isinstance(feature, List) and feature.length >= 0:

@@ -116,8 +116,12 @@ def count_nulls(data: pa.ChunkedArray) -> int:
         level = values
         while is_list(level.type):
             total += level.null_count
-            level = level.flatten()
-        total += level.null_count
+            try:
+                level = level.flatten()
+            except pa.ArrowNotImplementedError:  # a null beside extension types, which is counted
+                break
+        else:
+            total += level.null_count
     return total
 
 
