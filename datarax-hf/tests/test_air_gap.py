@@ -99,6 +99,26 @@ def test_what_the_clients_downloaded_is_read_with_no_socket(
             assert reader.identity["revision"] == mnist[1]
 
 
+@pytest.mark.parametrize("fetched_before", [False, True], ids=["downloaded", "found"])
+def test_offline_reads_what_was_last_read_online(
+    mnist, hub, cache, make, open_reader, offline, fetched_before
+):
+    """Where another client left an older commit, or the same one, under the old name."""
+    by_snapshot_download("mnist", cache, hub)
+    _, newer, data = make.digits(5, 7)
+    commit = hub.publish("ylecun/mnist", {"train.parquet": data})
+    if fetched_before:
+        from huggingface_hub import snapshot_download
+
+        options = {"repo_type": "dataset", "cache_dir": cache, "endpoint": hub.endpoint}
+        snapshot_download("mnist", revision=commit, **options)
+    assert labels(open_reader("mnist")) == newer.tolist()
+    for asked in ("mnist", "ylecun/mnist"):
+        reader = offline(asked)
+        assert labels(reader) == newer.tolist()
+        assert reader.identity["revision"] == commit
+
+
 def test_one_shard_of_two_by_hf_hub_download_names_the_other(mnist, hub, cache, offline):
     """The client would return the folder as if it were whole."""
     from huggingface_hub import hf_hub_download, snapshot_download

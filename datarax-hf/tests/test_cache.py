@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 from datarax.errors import CacheMissError, InvalidURIError, UnknownSplitError
 from datarax_hf import HFSourceConfig
-from datarax_hf.cache import hub_cache
+from datarax_hf.cache import hub_cache, repo_folder
 from datarax_hf.plugin import plugin
 
 SHA, OTHER = "a" * 40, "ab" + "c" * 38
@@ -215,6 +216,24 @@ def test_the_name_whose_copy_is_whole_is_read(cache, make, offline):
     whole = {f"data/train-0000{i}-of-00002.parquet": make.digits(3, i)[2] for i in (0, 1)}
     make.snapshot(cache, "ylecun/mnist", whole)
     assert len(offline("mnist")) == 6
+
+
+@pytest.mark.parametrize("asked", ["mnist", "ylecun/mnist"])
+@pytest.mark.parametrize("later", ["mnist", "ylecun/mnist"])
+def test_of_two_commits_the_one_noted_last_is_meant(cache, make, offline, asked, later):
+    """What a branch was under the other name is another revision, even where only that is whole."""
+    for name in ("mnist", "ylecun/mnist"):
+        count, commit = (2, "c" * 40) if name == later else (3, "b" * 40)
+        shard = f"data/train-00000-of-0000{1 if name != later else 2}.parquet"
+        make.snapshot(cache, name, {shard: make.digits(count)[2]}, commit=commit)
+        os.utime(repo_folder(cache, name) / "refs" / "main", (9, 9 + (name == later)))
+    with pytest.raises(CacheMissError, match="c{40}.*00001-of-00002"):
+        offline(asked)
+    second = make.digits(2, 1)[2]
+    make.snapshot(cache, later, {"data/train-00001-of-00002.parquet": second}, commit="c" * 40)
+    os.utime(repo_folder(cache, later) / "refs" / "main", (10, 10))
+    assert len(offline(asked)) == 4
+    assert len(offline(asked, revision="b" * 40)) == 3
 
 
 def test_a_read_only_cache_is_read(cache, make, offline):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import numpy as np
@@ -404,6 +405,22 @@ def test_a_listing_without_an_end_is_said(hub, make, open_reader, monkeypatch):
     hub.fault("/tree/", status=200, headers=link, body=b"[]", times=9)
     with pytest.raises(HubConnectionError, match="without an end"):
         open_reader("a/b")
+
+
+@pytest.mark.parametrize("listed", ["test.parquet", None])
+def test_a_listing_that_was_cut_short_is_not_kept(hub, make, open_reader, offline, listed):
+    """What it has is read, what it lacks is said to be lacking, and the next load asks again."""
+    data = {f"{split}.parquet": make.parquet({"x": [1]}) for split in ("test", "train")}
+    commit = hub.publish("a/b", data)
+    entry = {"type": "file", "path": listed, "size": len(data["test.parquet"]), "oid": "0" * 40}
+    body = json.dumps([entry] if listed else []).encode()
+    hub.fault("/tree/", status=200, body=body, times=9)
+    with pytest.raises(HubConnectionError, match="'train.parquet'.*cut short"):
+        open_reader("a/b", split="train")
+    hub.faults.clear()
+    assert values(open_reader("a/b", split="train")) == [1]
+    assert values(open_reader("a/b", split="test", revision=commit)) == [1]
+    assert values(offline("a/b", split="train")) == [1]
 
 
 @pytest.mark.parametrize(

@@ -111,15 +111,21 @@ def is_short_commit(revision: str) -> bool:
 
 
 def cached_snapshots(cache: Path, name: str, revision: str) -> list[Snapshot]:
-    """Return the snapshots of `revision` in the cache, one for each name it is kept under."""
+    """Return the snapshots of `revision` in the cache, one for each name it is kept under.
+
+    A branch may have been another commit when it was cached under another name: what was noted of
+    it last holds.
+    """
     found = []
     for alias in known_names(cache, name):
         repo = repo_folder(cache, alias)
         commit = resolve(repo, revision)
         if commit is not None:
             dataset = canonical(name) if alias in aliases(name) else alias
-            found.append(snapshot(repo, dataset, revision, commit))
-    return found
+            found.append((_noted(repo, revision), snapshot(repo, dataset, revision, commit)))
+    last = max((when for when, _ in found), default=0.0)
+    commits = {each.commit for when, each in found if when == last}
+    return [each for _, each in found if each.commit in commits]
 
 
 def known_names(cache: Path, name: str) -> tuple[str, ...]:
@@ -264,8 +270,11 @@ def write_tree(repo: Path, commit: str, tree: Mapping[str, TreeEntry]) -> None:
 
 
 def write_ref(repo: Path, revision: str, commit: str) -> None:
-    """Note what `revision` stands for."""
-    _note(repo / "refs" / revision, commit)
+    """Note what `revision` stands for, as of now."""
+    path = repo / "refs" / revision
+    _note(path, commit)
+    with contextlib.suppress(OSError):
+        os.utime(path)
 
 
 def write_commit(repo: Path, commit: str) -> None:
@@ -294,6 +303,14 @@ def _note(path: Path, text: str) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _noted(repo: Path, revision: str) -> float:
+    """Return when it was noted what `revision` stands for; 0 for what stands for itself."""
+    try:
+        return (repo / "refs" / revision).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _is_known(repo: Path, commit: str) -> bool:

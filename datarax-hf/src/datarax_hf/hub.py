@@ -123,16 +123,17 @@ class Hub:
 
         Raises:
             UnknownDatasetError: If the Hub does not have a file, or gives no access to it.
-            HubConnectionError: If the Hub cannot be asked.
+            HubConnectionError: If the Hub cannot be asked, or contradicts itself.
             CorruptDataError: If it sends other bytes than it lists.
             CacheWriteError: If the cache is full or cannot be written.
         """
         tree = self._tree(snapshot)
         absent = [name for name in names if name not in tree]
         if absent:
-            raise UnknownDatasetError(
-                f"{self._endpoint} has no file {absent[0]!r} in {snapshot.dataset!r} at "
-                f"{snapshot.commit}"
+            raise HubConnectionError(
+                f"{self._endpoint} has a file {absent[0]!r} in {snapshot.dataset!r} at "
+                f"{snapshot.commit} by what it says of the dataset, and leaves it out of the "
+                "listing of its files; was the answer cut short on the way? try again"
             )
         with self._told(snapshot.dataset, snapshot.revision):
             download(self.server, snapshot, {name: tree[name] for name in names})
@@ -179,10 +180,10 @@ class Hub:
         return matches.pop() if len(matches) == 1 else None
 
     def _tree(self, snapshot: Snapshot) -> Mapping[str, TreeEntry]:
-        """Return the listing of a commit, which the cache keeps."""
+        """Return the listing of a commit, which the cache keeps unless it lacks known files."""
         repo = snapshot.folder.parents[1]
         kept = read_tree(repo, snapshot.commit)
-        if kept is not None:
+        if kept is not None and snapshot.files.keys() <= kept.keys():
             return kept
         tree: dict[str, TreeEntry] = {}
         page: str | None = (
@@ -203,7 +204,8 @@ class Hub:
                     for entry in listed:
                         if entry.get("type") == "file":
                             tree[str(entry["path"])] = _tree_entry(entry)
-        write_tree(repo, snapshot.commit, tree)
+        if snapshot.files.keys() <= tree.keys():
+            write_tree(repo, snapshot.commit, tree)
         return tree
 
     def _page(self, url: str, dataset: str) -> tuple[list[dict[str, Any]], str | None]:

@@ -292,12 +292,11 @@ def _fetched(hub: Hub, config: HFSourceConfig, *, every: bool) -> Plan:
     contents = _listed(hub, config)
     plan = make_plan(contents, config, every=every)
     other = _other_copy(plan) if plan.lacking() else None
-    if other is None:
-        if plan.lacking():
-            if config.mode == "streaming":
-                return plan
-            hub.fetch(plan.snapshot, plan.lacking())
-        hub.remember(plan.snapshot, asked=config.name)
+    if other is None and plan.lacking():
+        if config.mode == "streaming":
+            return plan
+        hub.fetch(plan.snapshot, plan.lacking())
+    hub.remember((other or plan).snapshot, asked=config.name)
     if contents.in_place_of is not None:
         hub.remember(contents.in_place_of.snapshot, asked=config.name, listed=True)
     if other is not None:
