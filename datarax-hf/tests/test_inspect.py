@@ -289,3 +289,22 @@ def test_original_sizes_are_told_of_images_that_differ(
     field = inspect(f"hf:{tmp_path}", **options).fields["image"]
     which = "the images" if bytes_of_all is None else "62 of 302 images"
     assert field.description == f"{which} are stored in 4x3 to 9x12 pixels, L"
+
+
+def test_an_image_folder_is_told_as_its_folders_have_it(hub, make, open_reader):
+    """Whatever the card says of its classes and records: `datasets` takes no word of that either."""
+    card = (
+        "---\ndataset_info:\n  features:\n  - {name: image, dtype: image}\n"
+        "  - {name: label, dtype: {class_label: {names: {'0': dog, '1': cat}}}}\n"
+        "  splits:\n  - {name: train, num_examples: 9}\n---\n"
+    )
+    picture = make.png(np.zeros((2, 3), np.uint8))["bytes"]
+    files = {f"train/{kind}/{number}.png": picture for kind in ("cat", "dog") for number in (0, 1)}
+    hub.publish("a/b", {"README.md": card, **files})
+    before = inspect("hf:a/b")
+    read = open_reader("a/b")
+    after = inspect("hf:a/b", local_files_only=True)
+    assert before.fields["label"].class_names == ("cat", "dog")
+    assert read.fields["label"].class_names == after.fields["label"].class_names == ("cat", "dog")
+    assert before.records == after.records == len(read) == 4
+    assert [before.splits["train"].records, after.splits["train"].records] == [4, 4]

@@ -16,6 +16,7 @@ from datarax_hf.card import CARD
 from datarax_hf.class_names import with_class_names
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import fields_from
+from datarax_hf.formats.labels import image_features, images_of
 from datarax_hf.locate import look
 from datarax_hf.plan import Contents, Plan, make_plan
 from datarax_hf.reader import described_fields, open_reader, says_features
@@ -124,10 +125,12 @@ def _stored(plan: Plan, config: HFSourceConfig) -> Told:
 
 
 def _promised(plan: Plan, splits: Mapping[str, SplitInfo]) -> Told:
-    """Return the fields and the number of records that the card promises."""
-    card = plan.contents.card
+    """Return the fields and the number of records that the card or the names of images promise."""
+    card, settings = plan.contents.card, plan.settings
     declared, odd = card.features(plan.config), card.odd_features(plan.config)
-    features = flat_features(declared, flatten=plan.settings.flatten)
+    if any(images_of(names, described=settings.described) for names in plan.files.values()):
+        declared, odd = image_features(settings.labels), []  # as folders name them
+    features = flat_features(declared, flatten=settings.flatten)
     fields = with_class_names(fields_from(features), features) if features is not None else {}
     records = 0
     for term in plan.terms:
@@ -146,4 +149,6 @@ def _split(plan: Plan, split: str, names: tuple[str, ...]) -> SplitInfo:
     size = sum(known) if len(known) == len(names) else None
     if names and all(snapshot.has(name) for name in names):
         return SplitInfo(split, count_records(names, contents.origin, plan.settings), size)
-    return SplitInfo(split, contents.card.records(plan.config).get(split), size)
+    images = images_of(names, described=plan.settings.described)
+    records = contents.card.records(plan.config).get(split) if images is None else len(images)
+    return SplitInfo(split, records, size)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import pyarrow as pa
 
@@ -19,6 +18,7 @@ from datarax_hf.features import modern
 from datarax_hf.formats.held import HeldShard
 from datarax_hf.formats.image_names import STORED, count_nulls_of, names_in, shown, with_images
 from datarax_hf.formats.kinds import kind_of
+from datarax_hf.formats.labels import image_features
 from datarax_hf.formats.parsed import ParsedShard
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import POINTER, Shard
@@ -39,12 +39,10 @@ class ImageShard(Shard):
         self._names = tuple(names)
         self._labels = settings.labels
         columns: dict[str, pa.DataType] = {"image": STORED}
-        features: dict[str, Any] = {"image": {"_type": "Image"}}
         if self._labels is not None:
             columns["label"] = pa.int64()
-            features["label"] = {"_type": "ClassLabel", "names": list(self._labels)}
         self.schema = pa.schema(list(columns.items()))
-        self.features = features
+        self.features = image_features(self._labels)
         self.rows = tuple(min(GROUP, len(names) - start) for start in range(0, len(names), GROUP))
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from datarax_hf.formats.kinds import is_metadata, kind_of
+
+_FOLDER = "image folder"
 
 
 def folder_labels(
@@ -23,7 +25,7 @@ def folder_labels(
         options: The parameters that the card gives.
     """
     names = [name for split in splits for name in split]
-    images = [name for name in names if kind_of(name) == "image folder"]
+    images = [name for name in names if kind_of(name) == _FOLDER]
     if not images:
         return None, False
     if any(is_metadata(name) for name in names):
@@ -35,3 +37,22 @@ def folder_labels(
     if drop or (drop is None and not (len(labels) > 1 and level)):
         return None, False
     return tuple(labels), False
+
+
+def image_features(labels: Sequence[str] | None) -> dict[str, Any]:
+    """Return the features of an image folder without metadata, whose folders name `labels`."""
+    features: dict[str, Any] = {"image": {"_type": "Image"}}
+    if labels is not None:
+        features["label"] = {"_type": "ClassLabel", "names": list(labels)}
+    return features
+
+
+def images_of(names: Iterable[str], *, described: bool) -> list[str] | None:
+    """Return the images that are the records of a split; None where its files are something else.
+
+    Args:
+        names: The files of the split.
+        described: Whether metadata files describe the images of the configuration.
+    """
+    images = [name for name in names if kind_of(name) == _FOLDER]
+    return images if images and not described else None
