@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datarax_hf.features import Features, describe
-from datarax_hf.formats.fitted import FittedShard, check_names, fits, joined_schema, stored
-from datarax_hf.formats.guess import widened
+from datarax_hf.formats.alike import in_one_schema
+from datarax_hf.formats.fitted import check_names
 from datarax_hf.formats.open import open_shards
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard
@@ -61,12 +60,8 @@ class Shards:
         for shard in shards:
             check_names(shard.name, shard.schema, origin)
         self.features: Features | None = _features(shards)
-        self.schema: pa.Schema = _schema(shards, settings.features)
-        first = stored(shards[0])
-        shards = [
-            shard if fits(shard.schema, self.schema) else FittedShard(shard, self.schema, first)
-            for shard in shards
-        ]
+        self.schema: pa.Schema
+        self.schema, shards = in_one_schema(shards, settings.features)
         if settings.flatten:
             paths = column_paths(self.schema, self.features or settings.features, flatten=True)
             shards = [FlatShard(shard, paths) for shard in shards]
@@ -308,37 +303,6 @@ def _features(shards: Sequence[Shard]) -> Features | None:
         for name in shard.schema.names:
             joined[name] = joined.get(name) or (shard.features or {}).get(name)
     return joined
-
-
-def _schema(shards: Sequence[Shard], declared: Features | None) -> pa.Schema:
-    """Return the columns of all files; where types are inferred, wide enough for each.
-
-    Raises:
-        CorruptDataError: If two files differ in more than that.
-    """
-    first = shards[0]
-    schema: pa.Schema = first.schema
-    for other in shards[1:]:
-        common = partial(_wide, first, other) if first.inferred and other.inferred else None
-        schema = joined_schema(
-            first.origin.dataset, schema, stored(first), stored(other), declared, common
-        )
-    return schema
-
-
-def _wide(
-    first: Shard, other: Shard, ours: pa.DataType | None, theirs: pa.DataType | None
-) -> pa.DataType | None:
-    """Return the type that a column of two parsed files has, or None where it has none."""
-    if ours is None:
-        return theirs if first.sparse else None
-    if theirs is None:
-        return ours if other.sparse else None
-    wide = widened(ours, theirs)
-    if wide is not None and pa.types.is_string(wide) and ours != theirs:
-        # Text that was read as times cannot be had back from them.
-        return wide if pa.types.is_null(ours) or pa.types.is_null(theirs) else None
-    return wide
 
 
 def _hollow(schema: pa.Schema, features: Features | None, settings: Settings) -> set[str]:

@@ -32,21 +32,22 @@ class HeldShard(Shard):
     """
 
     unit = "block"
-    inferred = True
     ready = True
 
     def __init__(self, name: str, origin: Origin, settings: Settings, kind: str) -> None:
         self.name = name
         self.origin = origin
-        self.sparse = kind == "json"
+        self.inferred = kind != "parquet"
+        self.sparse = kind == "json" or settings.described
         check_head(name, origin)
-        guess = Guess(texts=set(settings.texts))
+        guess = Guess(dict(settings.types), set(settings.texts))
         try:
             self._table = _parsed(name, origin, settings, kind, guess)
         except pa.ArrowInvalid as error:
             raise origin.unlike(name, str(error)) from error
         self.schema = self._table.schema.remove_metadata()
         self.rows = (len(self._table),)
+        self.texts = frozenset(guess.texts)
         if not settings.features:
             self.features = texts_as_features(self.schema.names, guess.texts)
 

@@ -7,6 +7,7 @@ files, the names of images in them become images, as `image_names` says.
 from __future__ import annotations
 
 import hashlib
+import os
 import posixpath
 from collections.abc import Collection, Mapping, Sequence
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 from datarax.errors import listing
 from datarax_hf.derived import source_key
 from datarax_hf.features import modern
+from datarax_hf.formats.alike import in_one_schema, opened_alike
 from datarax_hf.formats.held import HeldShard
 from datarax_hf.formats.image_names import STORED, count_nulls_of, names_in, shown, with_images
 from datarax_hf.formats.kinds import kind_of
@@ -22,6 +24,7 @@ from datarax_hf.formats.labels import image_features
 from datarax_hf.formats.parsed import ParsedShard
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import POINTER, Shard
+from datarax_hf.names import stays_inside
 from datarax_hf.remedy import Origin
 
 GROUP = 16
@@ -81,8 +84,8 @@ class DescribedShard(Shard):
     """The rows of one metadata file, with the images that it names.
 
     Args:
-        name: The metadata file.
-        images: The images that it may name.
+        inner: The metadata file.
+        images: The images of its split, which it may name.
         origin: Where they come from.
         settings: What they are read with.
 
@@ -91,20 +94,20 @@ class DescribedShard(Shard):
     """
 
     unit = "group of images"
+    inferred = True  # so that what any of the files says of a column holds
     counts_parts = True
 
     def __init__(
-        self, name: str, images: Collection[str], origin: Origin, settings: Settings
+        self, inner: Shard, images: Collection[str], origin: Origin, settings: Settings
     ) -> None:
-        self.name = name
+        self.name = inner.name
         self.origin = origin
-        parsed = HeldShard if settings.held else ParsedShard
-        self._inner: Shard = parsed(name, origin, _of_metadata(settings), kind_of(name) or "")
+        self._inner = inner
         said = settings.features or self._inner.features or {}
         columns = [shown(column.name, column.type) for column in self._inner.schema]
         if not any(column.images for column in columns):
             raise origin.damaged(
-                name,
+                self.name,
                 f"has no column 'file_name' of texts that names images; its columns are "
                 f"{listing(f'{column.name} ({column.type})' for column in self._inner.schema)}",
             )
@@ -126,8 +129,7 @@ class DescribedShard(Shard):
         self.rows = tuple(
             min(GROUP, self._inner.rows[group] - start) for group, start in self._pieces
         )
-        self._all = tuple(images)
-        self._check(set(images))
+        self._all = (*images, *self._others(set(images)))
 
     def table(self, group: int, columns: Sequence[str]) -> pa.Table:
         inner, start = self._pieces[group]
@@ -169,7 +171,7 @@ class DescribedShard(Shard):
         return list(dict.fromkeys(path for path in self._within(named) if path is not None))
 
     def source(self) -> str:
-        return _source(self.origin, [self.name, *self._all])
+        return _source(self.origin, [self.name, *self._all], str(self._inner.schema))
 
     def _within(self, names: Sequence[str | None]) -> list[str | None]:
         return _within(posixpath.dirname(self.name), names)
@@ -177,8 +179,13 @@ class DescribedShard(Shard):
     def _load(self, names: Sequence[str | None]) -> pa.Array:
         return _images(self._within(names), self.origin)
 
-    def _check(self, images: set[str]) -> None:
-        """Raise if an image that is named is none of those that are there."""
+    def _others(self, images: set[str]) -> list[str]:
+        """Return the images that are named and are none of the split's, but lie in the folder.
+
+        Raises:
+            CorruptDataError: If an image that is named is not there.
+        """
+        others: dict[str, None] = {}
         columns = [self._stored[name] for name, own in self._shown.items() if own.images]
         for group in range(len(self._inner.rows)):
             for column in columns:
@@ -189,8 +196,32 @@ class DescribedShard(Shard):
                     for name, path in zip(named, self._within(named), strict=True)
                     if path is not None and path not in images
                 }
+                others |= dict.fromkeys(path for path in lacking.values() if self._lies_here(path))
+                lacking = {name: path for name, path in lacking.items() if path not in others}
                 if lacking:
                     raise self.origin.lacks(self.name, lacking)
+        return list(others)
+
+    def _lies_here(self, path: str) -> bool:
+        """Return whether a file lies in a folder of this machine; of the Hub its listing tells."""
+        local = self.origin.commit is None and stays_inside(path)
+        return local and (self.origin.folder / path).is_file()
+
+
+def metadata_shards(names: Sequence[str], origin: Origin, settings: Settings) -> list[Shard]:
+    """Return the metadata files of a split, all of them in one schema, wide enough for each.
+
+    Raises:
+        CorruptDataError: If one cannot be parsed, or they do not have the same columns.
+    """
+    parsed, threads = (HeldShard, 1) if settings.held else (ParsedShard, os.cpu_count() or 1)
+
+    def open_(name: str, own: Settings) -> Shard:
+        return parsed(name, origin, own, kind_of(name) or "")
+
+    own = Settings(features=settings.features, derived=settings.derived, described=True)
+    shards = opened_alike(names, own, open_, min(len(names), threads))
+    return in_one_schema(shards, settings.features)[1]
 
 
 def _images(names: Sequence[str | None], origin: Origin) -> pa.Array:
@@ -203,12 +234,18 @@ def _images(names: Sequence[str | None], origin: Origin) -> pa.Array:
     )
 
 
-def _source(origin: Origin, names: Sequence[str]) -> str:
-    """Return a name for the contents of several files; what is no file is told as it is."""
+def _source(origin: Origin, names: Sequence[str], how: str = "") -> str:
+    """Return a name for the contents of several files; what is no file is told as it is.
+
+    Args:
+        origin: Where they come from.
+        names: The files.
+        how: How they are read.
+    """
     told = [
         source_key(path) if (path := origin.folder / name).is_file() else name for name in names
     ]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:40]
+    return hashlib.sha256("\n".join([*told, how]).encode()).hexdigest()[:40]
 
 
 def _contents(name: str, origin: Origin) -> bytes:
@@ -235,7 +272,3 @@ def _within(folder: str, names: Sequence[str | None]) -> list[str | None]:
         inside = path is not None and not path.startswith(("/", "../")) and path != ".."
         within.append(posixpath.join(folder, path) if inside and path else name or None)
     return within
-
-
-def _of_metadata(settings: Settings) -> Settings:
-    return Settings(features=settings.features, derived=settings.derived, described=True)

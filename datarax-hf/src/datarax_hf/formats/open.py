@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from datarax_hf.formats.declared import Declared, as_declared
 from datarax_hf.formats.kinds import is_metadata, kind_of
@@ -32,15 +30,12 @@ def open_shards(names: Sequence[str], origin: Origin, settings: Settings) -> lis
     declared = Declared(settings.features, origin)
     if len(names) < 2 or all(kind_of(name) == "parquet" for name in names):
         return [_open(name, origin, settings, declared) for name in names]
-    from datarax_hf.formats.parsed import ParsedShard
+    from datarax_hf.formats.alike import opened_alike
 
-    with ThreadPoolExecutor(min(len(names), os.cpu_count() or 1)) as pool:
-        shards = list(pool.map(lambda name: _open(name, origin, settings, declared), names))
-    # What one file keeps as JSON text, all of them do.
-    texts = frozenset().union(*(shard.texts for shard in shards if isinstance(shard, ParsedShard)))
-    if texts > settings.texts:
-        return open_shards(names, origin, replace(settings, texts=texts))
-    return shards
+    threads = min(len(names), os.cpu_count() or 1)
+    return opened_alike(
+        names, settings, lambda name, own: _open(name, origin, own, declared), threads
+    )
 
 
 def check_parquet(settings: Settings, dataset: str) -> None:
@@ -62,7 +57,7 @@ def _open(name: str, origin: Origin, settings: Settings, declared: Declared) -> 
 
 
 def _image_folder(names: Sequence[str], origin: Origin, settings: Settings) -> list[Shard]:
-    from datarax_hf.formats.image_folder import DescribedShard, ImageShard
+    from datarax_hf.formats.image_folder import DescribedShard, ImageShard, metadata_shards
 
     known = {"drop_labels": None, "drop_metadata": None}
     settings.given(known, ("filters", "metadata_filenames"), f"hf:{origin.dataset}, images")
@@ -82,4 +77,5 @@ def _image_folder(names: Sequence[str], origin: Origin, settings: Settings) -> l
             f"describes images and so does {others[0]!r}, in another format: keep one of them, "
             "since each of their rows is a record",
         )
-    return [DescribedShard(name, images, origin, settings) for name in described]
+    shards = metadata_shards(described, origin, settings)
+    return [DescribedShard(shard, images, origin, settings) for shard in shards]

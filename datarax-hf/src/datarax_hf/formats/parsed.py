@@ -75,13 +75,13 @@ class ParsedShard(Shard):
     """
 
     unit = "block"
-    inferred = True
     ready = True
 
     def __init__(self, name: str, origin: Origin, settings: Settings, kind: str) -> None:
         self.name = name
         self.origin = origin
-        self.sparse = kind == "json"
+        self.inferred = kind != "parquet"
+        self.sparse = kind == "json" or settings.described
         self._settings = settings
         self._kind = kind
         self._hold: Any = None
@@ -135,6 +135,7 @@ class ParsedShard(Shard):
             settings.options,
             settings.features,
             sorted(settings.texts),
+            list(settings.types.items()),
             settings.described,
         ]
         told = [VERSION, self._kind, asked, ".tsv" in self.name.lower()]
@@ -142,7 +143,7 @@ class ParsedShard(Shard):
 
     def _build(self, path: Path) -> None:
         size = (self.origin.folder / self.name).stat().st_size
-        guess = Guess(texts=set(self._settings.texts))
+        guess = Guess(dict(self._settings.types), set(self._settings.texts))
         while True:
             with Progress(f"parsing {self.name}", size) as progress:
                 guess.advance = progress.advance

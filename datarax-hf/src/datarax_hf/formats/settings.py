@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from datarax.errors import NotSupportedError, listing
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from datarax_hf.derived import Derived
 
 
@@ -23,6 +25,7 @@ class Settings:
         described: Whether the records of an image folder are those of its metadata files.
         derived: Where parsed files are kept; None is a folder that goes with the process.
         texts: The columns of JSON files that are kept as JSON text, whatever they look like.
+        types: The types of the columns of a JSON file, where others of the split decide them too.
         flatten: Whether the parts of structs are columns of their own.
         held: Whether the metadata of an image folder is held in memory, and kept nowhere.
     """
@@ -33,6 +36,7 @@ class Settings:
     described: bool = False
     derived: Derived | None = None
     texts: frozenset[str] = frozenset()
+    types: Mapping[str, pa.DataType] = field(default_factory=dict)
     flatten: bool = False
     held: bool = False
 

@@ -35,6 +35,7 @@ class Shard(abc.ABC):
         unit: What a group is called in messages.
         inferred: Whether the types are what the values look like, and may give way to wider ones.
         sparse: Whether a column that it lacks means nulls.
+        texts: The columns that are kept as JSON text.
         ready: Whether rows lie so that they are read in any order without decoding others.
         counts_parts: Whether `nulls` knows those of the parts of structs, however deep.
         joins: Whether `joined` is sooner than `table` for each group.
@@ -48,6 +49,7 @@ class Shard(abc.ABC):
     unit: str = "row group"
     inferred: bool = False
     sparse: bool = False
+    texts: frozenset[str] = frozenset()
     ready: bool = False
     counts_parts: bool = False
     joins: bool = False
