@@ -12,6 +12,7 @@ import pytest
 
 import datarax
 from datarax.errors import CorruptDataError
+from datarax_hf.formats import characters
 
 ROWS = 40_000
 
@@ -110,3 +111,60 @@ def test_an_arrow_source_that_was_pickled_reads_the_same_file(tmp_path):
     write_arrow(tmp_path / "train.arrow", 0, 100)
     with pickle.loads(pickled) as other, pytest.raises(CorruptDataError, match="written again"):
         other[7]
+
+
+def write_lines(path, first):
+    """Write JSON lines; all files are of as many bytes."""
+    path.write_text("".join(f'{{"x": {first + row}}}\n' for row in range(ROWS)))
+
+
+def write_groups(path, first):
+    """Write row groups; all files are of as many bytes."""
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(
+        pa.table({"x": np.arange(first, first + ROWS)}), path, row_group_size=1000, **options
+    )
+
+
+WRITTEN = {
+    "train.parquet": write_groups,
+    "train.jsonl": write_lines,
+    "train.arrow": lambda path, first: write_arrow(path, first, ROWS),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_stream_does_not_go_on_in_a_file_that_took_the_place_of_its_own(
+    tmp_path, name, monkeypatch
+):
+    """Neither in this pass nor in the next one."""
+    monkeypatch.setattr(characters.Characters.blocks, "__defaults__", (4096,))
+    write = WRITTEN[name]
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / name
+    write(path, 10**6)
+    write(tmp_path / name, 2 * 10**6)
+    with datarax.load(f"hf:{tmp_path}/data", mode="streaming") as source:
+        elements = iter(source)
+        assert [int(next(elements)["x"]) for _ in range(5)] == list(range(10**6, 10**6 + 5))
+        (tmp_path / name).replace(path)
+        with pytest.raises(CorruptDataError, match="was written again while it was open"):
+            list(elements)
+        with pytest.raises(CorruptDataError, match="was written again while it was open"):
+            list(source)
+    with datarax.load(f"hf:{tmp_path}/data", mode="streaming") as source:
+        assert int(next(source)["x"]) == 2 * 10**6
+
+
+def test_a_stream_that_was_pickled_reads_the_same_file(tmp_path):
+    """Another time of its change is what a copy on another machine has; another size is not."""
+    path = tmp_path / "train.parquet"
+    write_groups(path, 0)
+    with datarax.load(f"hf:{tmp_path}", mode="streaming") as source:
+        pickled = pickle.dumps(source)
+    os.utime(path, (1, 1))
+    with pickle.loads(pickled) as other:
+        assert [int(next(other)["x"]) for _ in range(3)] == [0, 1, 2]
+    pq.write_table(pa.table({"x": np.arange(5)}), path)
+    with pickle.loads(pickled) as other, pytest.raises(CorruptDataError, match="written again"):
+        next(other)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarax.errors import CorruptDataError
 from datarax_hf.derived import contents_key
+from datarax_hf.formats.shard import written, written_again
 from datarax_hf.remedy import Origin
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class StreamFiles:
     def __init__(self, origin: Origin, remote: Remote | None) -> None:
         self.origin = origin
         self._remote = remote
+        self._written: dict[str, tuple[int, int | None]] = {}
 
     def tails(self, names: Sequence[str], count: int) -> list[tuple[bytes, int]]:
         """Return the last `count` bytes of each file and its size; from the Hub several at once."""
@@ -87,6 +89,22 @@ class StreamFiles:
             return contents_key(self.origin.folder / name)
         return self._remote.url(name)
 
+    def check_same(self, name: str) -> None:
+        """Raise unless a file of this machine is what it was when this was first called for it.
+
+        What a commit holds never changes.
+
+        Raises:
+            CorruptDataError: If it was written again.
+        """
+        if self._remote is not None and not self._is_here(name):
+            return
+        size, time = written(name, self.origin)
+        before, then = self._written.setdefault(name, (size, time))
+        if size != before or then not in (time, None):
+            raise written_again(name, self.origin, before, size)
+        self._written[name] = (size, time)
+
     def damaged(self, name: str, what: str) -> CorruptDataError:
         """Return the error for a file that cannot be read."""
         return self.origin.damaged(name, what)
@@ -95,6 +113,11 @@ class StreamFiles:
         """End what is still read from the Hub."""
         if self._remote is not None:
             self._remote.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of a file on another machine was written at another time.
+        sizes = {name: (size, None) for name, (size, _) in self._written.items()}
+        return {**self.__dict__, "_written": sizes}
 
     def _is_here(self, name: str) -> bool:
         return (self.origin.folder / name).is_file()

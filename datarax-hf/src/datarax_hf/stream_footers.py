@@ -143,6 +143,8 @@ class Footers(Sequence["int | None"]):
 
     def _read(self, numbers: Sequence[int]) -> None:
         names = [self._names[number] for number in numbers]
+        for name in names:
+            self._files.check_same(name)
         tails = self._files.tails(names, TAIL_BYTES)
         for number, name, (tail, size) in zip(numbers, names, tails, strict=True):
             self._held[number] = _footer(name, tail, size, self._files)

@@ -151,10 +151,12 @@ class ParquetStream(HubStream):
         group, due = piece.group, footer.rows[piece.group]
         row = 0
         try:
+            self._files.check_same(name)
             with pq.ParquetFile(
                 opening.arrow(), metadata=footer.metadata, pre_buffer=False
             ) as file:
                 for batch in file.iter_batches(PIECE_ROWS, row_groups=[group], columns=list(names)):
+                    self._files.check_same(name)
                     begin, row = row, row + len(batch)
                     first = max(begin, piece.begin)
                     if first < min(row, piece.end):
@@ -170,6 +172,7 @@ class ParquetStream(HubStream):
         except (DataraxError, FileNotFoundError):
             raise
         except (pa.ArrowException, OSError) as error:
+            self._files.check_same(name)
             raise self._files.damaged(
                 name, f"cannot be read in its row group {group}: {error}"
             ) from error

@@ -242,13 +242,16 @@ class ParsedStream(HubStream):
         origin, kind = self._files.origin, kind_of(name) or ""
         parse = _batches if kind == "arrow" else FORMATS[kind]
         try:
+            self._files.check_same(name)
             for table in parse(name, origin, self._settings, guess):
+                self._files.check_same(name)
                 yield self._cast(name, table)
         except GeneratorExit:  # at exit, where the names below may be gone already
             raise
         except (DataraxError, FileNotFoundError):
             raise
         except pa.ArrowInvalid as error:
+            self._files.check_same(name)
             raise origin.damaged(name, f"cannot be read: {error}") from error
         except (pa.ArrowException, OSError) as error:
             raise origin.damaged(name, f"is damaged: {error}") from error
