@@ -14,13 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from datarax.errors import CorruptDataError, DataraxError, EmptyDatasetError, listing
+from datarax.errors import DataraxError, EmptyDatasetError, listing
 from datarax.sources import Columns
 from datarax_hf.columns import count_nulls
 from datarax_hf.features import read_features
 from datarax_hf.formats.comma import WHOLE
 from datarax_hf.formats.declared import Declared
-from datarax_hf.formats.fitted import check_names, recast
+from datarax_hf.formats.fitted import check_names
 from datarax_hf.formats.guess import (
     Guess,
     WiderTypesError,
@@ -38,6 +38,7 @@ from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_marks import Marks
 from datarax_hf.stream_parts import Part, Span, spans
 from datarax_hf.stream_stands import Run, Stand, Way
+from datarax_hf.stream_types import StreamTypes, read_types
 from datarax_hf.structs import Paths, column_at, column_paths, flat_features, flat_schema
 
 PIECE_ROWS = 1024
@@ -77,22 +78,23 @@ class ParsedStream(HubStream):
         super().__init__(files, identity)
         self._settings = replace(settings, derived=None)
         self._declared = Declared(settings.features, files.origin)
-        self._schema: pa.Schema = pa.schema([])
+        self._types = StreamTypes(files.origin.dataset)
         self._guess = Guess()
         self._way = Way(names, files, settings.options, fixed="revision" in identity)
-        first = self._first()
-        self._schema = first.schema
+        name, first, bare = self._first()
+        texts = self._guess.texts
+        self._types.begin(name, first.schema, texts)
         features = (
-            self._declared.features(read_features(first.schema, where=self._names[0]))
+            self._declared.features(read_features(first.schema, where=name))
             or settings.features
-            or texts_as_features(first.column_names, self._guess.texts)
+            or texts_as_features(first.column_names, texts)
         )
         self._paths = column_paths(first.schema, features, flatten=settings.flatten)
         self._columns = stream_columns(
             flat_schema(first.schema, self._paths),
             flat_features(features, flatten=settings.flatten),
             decoder,
-            lambda column: _nulls(first, self._paths, column),
+            lambda column: bare + _nulls(first, self._paths, column),
             fill_nulls,
         )
 
@@ -107,6 +109,7 @@ class ParsedStream(HubStream):
         run = Run.of(parts)
         if run.shards:
             stand = self._way.begin(run.shards, run.begin + offset)
+            self._types.take(stand.types)
             parts = [run.without(stand)]
             offset -= max(stand.before - run.begin, 0)
         ahead: set[str] = set()
@@ -134,7 +137,7 @@ class ParsedStream(HubStream):
         """Return the same of a selection; None where it is no run of records."""
         run = Run.of(parts)
         stand = self._way.stand(run.shards, run.begin + offset) if offset else None
-        return None if stand is None else asdict(stand)
+        return None if stand is None else asdict(replace(stand, types=self._types.told()))
 
     def take_mark(self, mark: Mapping[str, Any], /) -> None:
         """Note where another stream of these files stood.
@@ -142,17 +145,29 @@ class ParsedStream(HubStream):
         Raises:
             ValueError: If the mark is damaged.
         """
-        self._way.take(Stand.read(mark))
+        stand = Stand.read(mark)
+        read_types(stand.types)
+        self._way.take(stand)
 
-    def _first(self) -> pa.Table:
-        """Return the first records that there are, and note their types and the columns' names."""
+    def _first(self) -> tuple[str, pa.Table, int]:
+        """Return the first records with any key, their file, and how many lie before them.
+
+        Where none has one, the first that there are. Notes their types and the columns' names.
+        """
+        bare, first = 0, None
         for shard, name in enumerate(self._names):
             marks = self._way.marks(shard)
             for _, table in self._tables(name, marks):
-                if len(table):
+                if not len(table):
+                    continue
+                first = name, table, bare
+                if table.num_columns:
                     mark = marks.before(len(table))
                     self._way.header = mark.place.names if mark else ()
-                    return table
+                    return first
+                bare += len(table)
+        if first is not None:
+            return first
         if not any(map(self._files.size, self._names)):
             raise self._files.origin.damaged(self._names[0], "is empty")
         raise EmptyDatasetError(
@@ -214,7 +229,7 @@ class ParsedStream(HubStream):
         All from `record` on are among them. A file that needs wider types is begun anew, where it
         was begun.
         """
-        mark, guess = marks.before(record), self._begun()
+        mark, guess = marks.before(record), self._begun(name)
         given = mark.records if mark else 0
         while True:
             row = mark.records if mark else 0
@@ -227,11 +242,11 @@ class ParsedStream(HubStream):
                     if row > given:
                         rest, first = table.slice(given - begin), given
                         given = row
-                        yield first, self._conformed(name, rest, first, guess)
+                        yield first, self._types.conformed(name, rest, first, guess.texts)
             except WiderTypesError as error:
                 if WHOLE in guess.ways:
                     what = str(error.__cause__ or "the types of columns change")
-                    raise self._drift(name, given, what) from error
+                    raise self._types.unlike(name, given, what) from error
                 if guess.ways != ways:  # rows are told apart otherwise
                     mark = None
                 continue
@@ -264,50 +279,16 @@ class ParsedStream(HubStream):
         except pa.ArrowInvalid as error:
             raise self._files.origin.unlike(name, str(error)) from error
 
-    def _begun(self) -> Guess:
+    def _begun(self, name: str) -> Guess:
         """Return the types with which a file is begun: those of the stream, as far as known."""
-        if len(self._schema):
-            guess = self._guess
-            return Guess(
-                columns=dict(guess.columns),
-                texts=set(guess.texts),
-                ways=set(guess.ways),
-                marking=True,
-            )
-        self._guess = Guess(marking=True)
-        return self._guess
-
-    def _conformed(self, name: str, table: pa.Table, row: int, guess: Guess) -> pa.Table:
-        """Return records in the types of the stream; before there are any, as they are."""
-        if not len(self._schema):
-            return table
-        mixed = sorted(guess.texts - self._guess.texts)
-        if mixed:
-            raise self._drift(name, row, f"the values of {mixed[0]!r} are of several kinds")
-        stored = dict(zip(self._schema.names, self._schema.types, strict=True))
-        other = sorted(set(table.column_names) - set(stored))
-        if other:
-            raise self._drift(name, row, f"there is a column {other[0]!r}")
-        columns, arrow = [], kind_of(name) == "arrow"
-        for column, kind in stored.items():
-            if column not in table.column_names:
-                columns.append(pa.chunked_array([pa.nulls(len(table), kind)]))
-                continue
-            values = table.column(column)
-            if values.type != kind and not pa.types.is_null(kind):
-                try:
-                    values = recast(values, kind) if arrow else values.cast(kind)
-                except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                    what = f"{column!r} is {values.type} and no longer {kind} ({error})"
-                    raise self._drift(name, row, what) from error
-            columns.append(values)
-        return pa.Table.from_arrays(columns, names=list(stored))
-
-    def _drift(self, name: str, row: int, what: str) -> CorruptDataError:
-        return CorruptDataError(
-            f"hf:{self._files.origin.dataset}: file {name!r}, records from {row} on: {what}, "
-            "unlike in the beginning of the stream; give the features in the card, or load it with "
-            "mode='lazy', which reads all of it before it decides"
+        if not self._types.begun:
+            self._guess = Guess(marking=True)
+            return self._guess
+        return Guess(
+            columns=self._types.begin_with(name, self._guess.columns),
+            texts=set(self._guess.texts),
+            ways=set(self._guess.ways),
+            marking=True,
         )
 
 

@@ -34,6 +34,7 @@ class Stand:
         byte: The byte of that file at which the place lies; 0 for its beginning.
         line: The number of its line, from 1.
         named: Whether the columns there have the names that they have in the first file.
+        types: What `StreamTypes.told` says.
     """
 
     files: str
@@ -43,6 +44,7 @@ class Stand:
     byte: int = 0
     line: int = 1
     named: bool = False
+    types: str = ""
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> Self:
