@@ -216,3 +216,56 @@ def test_images_that_nothing_declares_are_as_the_options_say(tmp_path, make, opt
     for mode in ("lazy", "streaming"):
         (element,) = datarax.load(f"hf:{tmp_path}", mode=mode, **options)
         assert element["image"].shape == shape
+
+
+def undeclared(path, values, kind):
+    """Write a column of bytes and paths that nothing declares, in row groups of two."""
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    stored = [None if value is None else {"bytes": value, "path": None} for value in values]
+    table = pa.table({"image": pa.array(stored, struct), "number": list(range(len(stored)))})
+    if kind == "parquet":
+        pq.write_table(table, path / "train.parquet", row_group_size=2)
+        return
+    with pa.ipc.new_file(path / "train.arrow", table.schema) as file:
+        file.write_table(table, max_chunksize=2)
+
+
+@pytest.mark.parametrize("options", [{}, FORM])
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_the_first_bytes_of_a_column_say_for_all_whether_they_are_images(
+    tmp_path, images, kind, options
+):
+    """As in the other modes, and after a state as before."""
+    sounds = [None, None, None, b"RIFF of sound", images[0], None]
+    undeclared(tmp_path, sounds, kind)
+    expected = [None if data is None else {"bytes": data, "path": None} for data in sounds]
+    for mode in ("lazy", "streaming"):
+        with datarax.load(f"hf:{tmp_path}", mode=mode, **options) as source:
+            assert [element["image"] for element in source] == expected
+    with datarax.load(f"hf:{tmp_path}", mode="streaming", **options) as source:
+        for _ in range(4):
+            next(source)
+        state = source.get_state()
+        twin = pickle.loads(pickle.dumps(source))
+    with datarax.load(f"hf:{tmp_path}", mode="streaming", **options) as restored:
+        restored.set_state(state)
+        assert [element["image"] for element in restored] == expected[4:]
+    with twin:
+        assert [element["image"] for element in twin] == expected[4:]
+    undeclared(tmp_path, [None, images[0], images[1], b"no image"], kind)
+    for mode in ("lazy", "streaming"):
+        with pytest.raises(CorruptDataError, match=r"column 'image': the image cannot be decoded"):
+            list(datarax.load(f"hf:{tmp_path}", mode=mode, **options))
+
+
+def test_columns_that_are_not_read_are_not_looked_at(hub, tmp_path, images):
+    """What nothing declares least of all."""
+    undeclared(tmp_path, images, "parquet")
+    hub.publish("a/b", {"train.parquet": (tmp_path / "train.parquet").read_bytes()})
+    asked = {}
+    for name in ("number", "image"):
+        del hub.ranges[:]
+        with datarax.load("hf:a/b", mode="streaming", include_keys=[name], **FORM) as source:
+            asked[name] = len(hub.ranges)
+            assert ("image" in source.element_spec()) == (name == "image")
+    assert asked["number"] < asked["image"]

@@ -47,7 +47,9 @@ def open_stream(plan: Plan, config: HFSourceConfig) -> StreamReader:
         return IndexedStream(open_reader(plan, config))
     files = _files(plan, config)
     try:
-        return _selected(_opened(plan, config, files), plan)
+        stream = _opened(plan, config, files)
+        stream.look([name for name in stream.fields if _is_read(name, config)])
+        return _selected(stream, plan)
     except MalformedFeaturesError as error:
         files.close()
         raise files.damaged(error.file, error.what) from error.__cause__
@@ -84,6 +86,12 @@ def _opened(plan: Plan, config: HFSourceConfig, files: StreamFiles) -> HubStream
         fill_nulls=fill_nulls,
         identity=identity,
     )
+
+
+def _is_read(name: str, config: HFSourceConfig) -> bool:
+    if config.include_keys is not None:
+        return name in config.include_keys
+    return name not in (config.exclude_keys or ())
 
 
 def _selected(stream: HubStream, plan: Plan) -> StreamReader:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 
 from datarax.sources import Columns, Field
 from datarax_hf.columns import Column
+from datarax_hf.stream_columns import PerhapsImageColumn
 from datarax_hf.stream_files import StreamFiles
 from datarax_hf.stream_parts import Part
+
+LOOKED_AT = 10_000
+"""Records among which bytes are looked for that say whether a column holds images."""
 
 
 class HubStream(abc.ABC):
@@ -43,11 +48,27 @@ class HubStream(abc.ABC):
     @abc.abstractmethod
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]:
+    ) -> Generator[Columns]:
         """Yield the columns `names` of the records that `parts` select, one part after another.
 
         The first `offset` of all these records are left out.
         """
+
+    def look(self, names: Collection[str]) -> None:
+        """Settle columns of bytes and paths that nothing declares, by the first bytes of each.
+
+        Args:
+            names: The columns that will be read; others are not looked at.
+
+        Raises:
+            CorruptDataError: If a file is damaged where they lie.
+        """
+        settled = {
+            name: column.settled(self._first_bytes(name))
+            for name, column in self._columns.items()
+            if isinstance(column, PerhapsImageColumn) and name in names
+        }
+        self._columns = {**self._columns, **settled}
 
     def records_of(self, names: Sequence[str], /) -> int | None:  # noqa: ARG002  # as those that know
         """Return how many records some of the files hold; None where that is not known yet."""
@@ -68,3 +89,10 @@ class HubStream(abc.ABC):
         self._files.close()
         for column in self._columns.values():
             column.close()
+
+    def _first_bytes(self, name: str) -> bytes | None:
+        first = Part(tuple(range(len(self.shards))), 0, LOOKED_AT)
+        with closing(self.select([first], 0, [name])) as pieces:
+            values = (value for piece in pieces for value in piece[name])
+            found = (value["bytes"] for value in values if value is not None)
+            return next((encoded for encoded in found if encoded is not None), None)

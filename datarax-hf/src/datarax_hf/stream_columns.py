@@ -2,14 +2,14 @@
 
 A stream sees each record once, so nothing is settled by looking at all of them: images are arrays
 only where the options give them one form, and integers and floats are unless a footer tells of
-nulls. What then turns out otherwise is an error, never another shape.
+nulls. What then turns out otherwise is an error, never another shape. Only whether bytes that
+nothing declares are images the first of them say, as in the other modes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow as pa
 from datarax.sources import Field
 from datarax_hf.columns import Column, ImageColumn, ObjectColumn, check_filled, column_of
 from datarax_hf.features import Features, Kind, describe
-from datarax_hf.images import ImageDecoder, ImageForm, Place, is_image
+from datarax_hf.images import ImageDecoder, ImageForm, is_image
 
 Nulls = Callable[[str], int | None]
 UNSEEN = (
@@ -56,17 +56,21 @@ def converted(column: Column, data: pa.ChunkedArray, where: str) -> Any:
     return column.gather(loaded, np.arange(len(data)), lambda row: f"{where}, row {row}")
 
 
+@dataclass(frozen=True)
 class PerhapsImageColumn(ObjectColumn):
-    """A column of bytes and paths that nothing declares: values that are images are decoded."""
+    """A column of bytes and paths that nothing declares, as it is read until one is looked at.
 
-    def gather(self, loaded: pa.ChunkedArray, rows: Any, place: Place) -> list[Any]:
-        decoder = self.decoder or ImageDecoder()
-        return [
-            decoder.decode(value["bytes"], partial(self._told, place, row))
-            if value and value["bytes"] and is_image(value["bytes"])
-            else value
-            for value, row in zip(super().gather(loaded, rows, place), rows.tolist(), strict=True)
-        ]
+    Attributes:
+        images: How it is read if they are images.
+    """
+
+    images: ImageColumn | None = None
+
+    def settled(self, first: bytes | None) -> Column:
+        """Return how the column is read, given its first bytes, None where there are none."""
+        if self.images is not None and first is not None and is_image(first):
+            return self.images
+        return ObjectColumn(self.name, Field.host_only("a struct has no fixed array form"))
 
 
 def _column(name: str, kind: Kind, decoder: ImageDecoder, nulls: Nulls, fill: Any) -> Column:
@@ -75,15 +79,17 @@ def _column(name: str, kind: Kind, decoder: ImageDecoder, nulls: Nulls, fill: An
     column = column_of(name, kind, nulls=told, decoder=decoder, fill=fill)
     if not isinstance(column, ImageColumn):
         return column
-    mode, size = column.decoder.mode, column.decoder.size
-    if mode is None or size is None:
-        unseen = Field.host_only(UNSEEN)
-        return (
-            PerhapsImageColumn(name, unseen, decoder=decoder)
-            if kind.undeclared
-            else replace(column, field=unseen)
-        )
+    images = replace(column, field=_image_field(name, column.decoder, nulls))
+    if kind.undeclared:
+        unread = Field.host_only("it is not read, so no value was looked at")
+        return PerhapsImageColumn(name, unread, images=images)
+    return images
+
+
+def _image_field(name: str, decoder: ImageDecoder, nulls: Nulls) -> Field:
+    if decoder.mode is None or decoder.size is None:
+        return Field.host_only(UNSEEN)
     if nulls(f"{name}.bytes"):
-        return replace(column, field=Field.host_only("some of its images are null"))
-    form = ImageForm(mode, *size)
-    return replace(column, field=Field.array(form.dtype, form.shape))
+        return Field.host_only("some of its images are null")
+    form = ImageForm(decoder.mode, *decoder.size)
+    return Field.array(form.dtype, form.shape)

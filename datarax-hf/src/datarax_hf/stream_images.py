@@ -82,7 +82,7 @@ class ImageStream(HubStream):
 
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]:
+    ) -> Generator[Columns]:
         """Yield those that `parts` select, one after another, without the first `offset`."""
         wanted = spans(parts, offset, self.counts.__getitem__)
         with closing(self._asked(wanted, names)) as asked:

@@ -108,7 +108,7 @@ class ParquetStream(HubStream):
 
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]:
+    ) -> Generator[Columns]:
         """Yield those that `parts` select, one after another, without the first `offset`."""
         with closing(self._opened(self._runs(parts, offset, names))) as opened:
             for run, opening in opened:

@@ -8,7 +8,7 @@ beginning; in a new process, from where a saved state says that it stood (see `s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -104,7 +104,7 @@ class ParsedStream(HubStream):
 
     def select(
         self, parts: Sequence[Part], offset: int, names: Sequence[str], /
-    ) -> Iterator[Columns]:
+    ) -> Generator[Columns]:
         """Yield those that `parts` select, one after another, without the first `offset`."""
         run = Run.of(parts)
         if run.shards:
