@@ -160,3 +160,30 @@ def test_a_line_without_an_end_is_refused(read, monkeypatch):
             read(name, b'{"x": "' + b"a" * 2**14)
     with pytest.raises(CorruptDataError, match="a row has more than 4,096 bytes"):
         read("a.csv", b"x\n" + b"a" * 2**14 + b"\n")
+
+
+@pytest.mark.parametrize("options", [{}, {"image_mode": "L", "image_size": (5, 4)}], ids=str)
+@pytest.mark.parametrize("mode", ["eager", "lazy", "streaming"])
+@pytest.mark.parametrize("described", [False, True])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [(lambda data: b"x" + data, "no format that Pillow"), (lambda data: data[:-20], "truncated")],
+    ids=["no image", "cut"],
+)
+def test_a_damaged_image_of_a_folder_is_named(
+    tmp_path, make, described, mode, options, damage, said
+):
+    """The image, and neither the first of its folder nor the metadata alone."""
+    names = [f"{'ab'[number % 2]}/{number:02}.png" for number in range(20)]
+    for name in names:
+        path = tmp_path / "train" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(make.png(np.eye(5, 4, dtype=np.uint8))["bytes"])
+    path = tmp_path / "train" / names[17]
+    path.write_bytes(damage(path.read_bytes()))
+    if described:
+        (tmp_path / "train" / "metadata.csv").write_text("\n".join(["file_name", *names]))
+    with pytest.raises(CorruptDataError, match=f"train/b/17.png'.*{said}") as caught:
+        list(datarax.load(f"hf:{tmp_path}", mode=mode, **options))
+    assert "train/a/00.png" not in str(caught.value)
+    assert ("row 17 of file 'train/metadata.csv'" in str(caught.value)) == described

@@ -447,12 +447,16 @@ def _webp_size(encoded: bytes) -> tuple[int, int] | None:
 @contextmanager
 def _told(where: Where) -> Iterator[None]:
     """Raise what Pillow raises on bytes it cannot read as an error that says where they are."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         yield
     except CorruptDataError:
         raise
+    except UnidentifiedImageError as error:  # whose text is that of an object of ours
+        raise CorruptDataError(
+            f"{where()}: the image cannot be decoded: it is of no format that Pillow reads"
+        ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise CorruptDataError(
             f"{where()}: the image claims more pixels than Pillow's limit of "

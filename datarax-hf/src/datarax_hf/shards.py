@@ -237,7 +237,9 @@ class Shards:
 
     def place(self, group: int, first: int = 0) -> Callable[[int], str]:
         """Return what says where a row of a group lies, rows being counted from `first`."""
-        return lambda row: f"{self.where(group)}, row {first + row}"
+        number, within = self._groups[group]
+        shard, dataset = self._shards[number], self.origin.dataset
+        return lambda row: f"hf:{dataset}: {shard.place(within, first + row)}"
 
     def place_of(self, index: int) -> str:
         """Return words for where a record lies."""

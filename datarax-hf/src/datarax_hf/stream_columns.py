@@ -18,7 +18,7 @@ import pyarrow as pa
 from datarax.sources import Field
 from datarax_hf.columns import Column, ImageColumn, ObjectColumn, check_filled, column_of
 from datarax_hf.features import Features, Kind, describe
-from datarax_hf.images import ImageDecoder, ImageForm, is_image
+from datarax_hf.images import ImageDecoder, ImageForm, Place, is_image
 
 Nulls = Callable[[str], int | None]
 UNSEEN = (
@@ -50,10 +50,18 @@ def stream_columns(
     }
 
 
-def converted(column: Column, data: pa.ChunkedArray, where: str) -> Any:
-    """Return all values of some records of a column, as `ColumnReader.read` does."""
+def converted(column: Column, data: pa.ChunkedArray, where: str, place: Place | None = None) -> Any:
+    """Return all values of some records of a column, as `ColumnReader.read` does.
+
+    Args:
+        column: The column.
+        data: What is stored of it.
+        where: Words for where that lies.
+        place: Returns those for a row of it; its number is told unless given.
+    """
     loaded = column.load(data, where)
-    return column.gather(loaded, np.arange(len(data)), lambda row: f"{where}, row {row}")
+    told = place or (lambda row: f"{where}, row {row}")
+    return column.gather(loaded, np.arange(len(data)), told)
 
 
 @dataclass(frozen=True)

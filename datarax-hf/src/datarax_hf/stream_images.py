@@ -91,10 +91,9 @@ class ImageStream(HubStream):
                 if span.end is not None:
                     table = table.slice(0, span.end - span.begin)
                 where = self._shards.where(span.shard)
-                if span.begin:
-                    where += f", rows from {span.begin} on"
+                place = self._shards.place(span.shard, span.begin)
                 yield {
-                    name: converted(self._columns[name], table.column(name), where)
+                    name: converted(self._columns[name], table.column(name), where, place)
                     for name in names
                 }
 

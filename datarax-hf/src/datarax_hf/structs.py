@@ -127,6 +127,9 @@ class FlatShard(Shard):
     def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
         return self._whole.files(group, self._read(columns))
 
+    def place(self, group: int, row: int) -> str:
+        return self._whole.place(group, row)
+
     def nulls(self, column: str) -> int | None:
         if self._whole.counts_parts or column in self._whole.schema.names:
             return self._whole.nulls(column)

@@ -60,6 +60,9 @@ class ImageShard(Shard):
     def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
         return self._names[group * GROUP : (group + 1) * GROUP] if "image" in columns else ()
 
+    def place(self, group: int, row: int) -> str:
+        return f"file {self._names[group * GROUP + row]!r}"
+
     def source(self) -> str:
         return _source(self.origin, [*self._names, *(self._labels or ())])
 
@@ -163,15 +166,25 @@ class DescribedShard(Shard):
 
     def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
         inner, start = self._pieces[group]
+        return self._named(inner, slice(start, start + GROUP), columns)
+
+    def place(self, group: int, row: int) -> str:
+        inner, start = self._pieces[group]
+        named = self._named(inner, slice(start + row, start + row + 1), list(self._shown))
+        told = f"row {sum(self._inner.rows[:inner]) + start + row} of file {self.name!r}"
+        return f"{told}, which names {listing(named)}" if named else told
+
+    def source(self) -> str:
+        return _source(self.origin, [self.name, *self._all], str(self._inner.schema))
+
+    def _named(self, group: int, rows: slice, columns: Sequence[str]) -> list[str]:
+        """Return the images that some rows of a group of the metadata name in some columns."""
         stored = [self._stored[name] for name in columns if self._shown[name].images]
-        table = self._inner.table(inner, stored).slice(start, GROUP)
+        table = self._inner.table(group, stored)[rows]
         named = [
             path for name in stored for path in names_in(name, table.column(name).combine_chunks())
         ]
         return list(dict.fromkeys(path for path in self._within(named) if path is not None))
-
-    def source(self) -> str:
-        return _source(self.origin, [self.name, *self._all], str(self._inner.schema))
 
     def _within(self, names: Sequence[str | None]) -> list[str | None]:
         return _within(posixpath.dirname(self.name), names)

@@ -76,6 +76,9 @@ class RecastShard(Shard):
     def files(self, group: int, columns: Sequence[str]) -> Sequence[str]:
         return self._whole.files(group, self._held(columns))
 
+    def place(self, group: int, row: int) -> str:
+        return self._whole.place(group, row)
+
     def lies_plain(self, column: str) -> bool:
         schema = self._whole.schema
         return (

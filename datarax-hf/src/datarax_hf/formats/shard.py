@@ -95,6 +95,10 @@ class Shard(abc.ABC):
         """Return the files beside this one from which columns of a group are read."""
         return ()
 
+    def place(self, group: int, row: int) -> str:
+        """Return words for where a row of a group lies."""
+        return f"file {self.name!r}, {self.unit} {group}, row {row}"
+
     def lies_plain(self, column: str) -> bool:  # noqa: ARG002  # of most formats none does
         """Return whether the bytes of a column's values lie in the file as they are."""
         return False
