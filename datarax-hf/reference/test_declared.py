@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import datarax
+from datarax.errors import CorruptDataError
 
 CLASSES = "{class_label: {names: {'0': cat, '1': dog}}}"
 LABEL = f"dtype: {CLASSES}"
@@ -138,6 +140,31 @@ def test_what_does_not_fit_is_refused_by_both(name, tmp_path):
     for mode in MODES:
         with pytest.raises(datarax.errors.CorruptDataError, match="'x'"):
             ours(folder, mode)
+
+
+@pytest.mark.filterwarnings("ignore:Downcasting array dtype")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 3)], ids=str)
+def test_pixels_in_lists_are_images(tmp_path, mode, dtype, shape):
+    """Which both encode alike, or neither does: several channels of floats."""
+    pixels = (np.arange(np.prod(shape)).reshape(shape) * 7).astype(dtype)
+    kind = pa.from_numpy_dtype(pixels.dtype)
+    for _ in shape:
+        kind = pa.list_(kind)
+    table = pa.table({"x": pa.array([pixels.tolist(), None], kind)})
+    folder = write(tmp_path / "data", "parquet", ["x\n    dtype: image"], table)
+    if dtype == "float32" and len(shape) == 3:
+        with pytest.raises(datasets.exceptions.DatasetGenerationError):
+            theirs(folder)
+        with pytest.raises(CorruptDataError, match="row 0, column 'x'.*cannot be decoded"):
+            ours(folder, mode)
+        return
+    expected = [value if value is None else np.asarray(value) for value in theirs(folder)["x"]]
+    with datarax.load(f"hf:{folder}", mode=mode) as source:
+        found = [element["x"] for element in source]
+    np.testing.assert_array_equal(found[0], expected[0], strict=True)
+    assert found[1] is expected[1] is None
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])

@@ -177,6 +177,22 @@ class ImageDecoder:
         headers = read_headers(images, most_pixels=_most_pixels())
         return self._decode(images, headers, 0, lambda _: where())
 
+    def of_pixels(self, pixels: list[Any], where: Where) -> NDArray[Any]:
+        """Return pixels that are stored as nested lists as those of an image.
+
+        As `datasets` encodes them: several channels are bytes, and one of integers has 32 bits.
+
+        Raises:
+            CorruptDataError: If they make no image.
+        """
+        from PIL import Image
+
+        with _told(where):
+            values = np.array(pixels)
+            if values.dtype.kind in "iu":
+                values = values.astype(np.uint8 if values.ndim > 2 else np.int32)
+            return self._converted(Image.fromarray(values))
+
     def decode_into(
         self, images: pa.Array, out: NDArray[Any], place: Place, threads: Threads
     ) -> None:

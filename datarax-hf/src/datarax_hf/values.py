@@ -82,6 +82,8 @@ def _leaf(
         if kind != "Image" or not (decodes or asked):
             return stored, wrapped
         own = replace(decoder, mode=decoder.mode or (feature or {}).get("mode"))
+        if is_list(stored):
+            return stored, own.of_pixels
         return stored, lambda value, where: _decoded(value, wrapped, own, where)
     if pa.types.is_timestamp(stored) and stored.unit == "ns":
         return pa.int64(), lambda value, _: np.datetime64(value, "ns")
