@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import shlex
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub.utils import filter_repo_objects
 
 import datarax
 from datarax.errors import CorruptDataError
@@ -166,6 +168,21 @@ def test_malformed_features_are_an_error(cache, make, offline):
     make.snapshot(cache, "a/b", {"train.parquet": out.getvalue()})
     with pytest.raises(CorruptDataError, match=r"hf:a/b.*train\.parquet' has malf.*hf download"):
         offline("a/b")
+
+
+def test_the_command_replaces_the_copy_that_is_damaged(tmp_path, cache, make, offline):
+    """In the cache where it lies, under the name it has there, and no other file beside it."""
+    elsewhere, name = tmp_path / "elsewhere", "data/train [1*]?.parquet"
+    commit = {"commit": "e" * 40}
+    make.snapshot(elsewhere, "mnist", {name: make.parquet({"x": [1]})[:-9]}, **commit)
+    with pytest.raises(CorruptDataError) as caught:
+        offline("ylecun/mnist", cache_dir=elsewhere)
+    words = shlex.split(str(caught.value).partition("fetch it again: ")[2])
+    assert words[:3] == ["hf", "download", "mnist"]
+    assert words[words.index("--cache-dir") + 1] == str(elsewhere)
+    pattern = words[words.index("--include") + 1]
+    names = [name, "data/train 1.parquet", "data/train [1 ]?.parquet"]
+    assert list(filter_repo_objects(names, allow_patterns=[pattern])) == [name]
 
 
 @pytest.mark.parametrize("mode", ["eager", "streaming"])

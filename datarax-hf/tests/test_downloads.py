@@ -86,6 +86,15 @@ def test_a_server_that_heeds_no_ranges_sends_the_file_anew(hub, loads, clean):
     clean()
 
 
+def test_a_part_that_does_not_say_which_is_not_appended(hub, loads, clean):
+    """A proxy may drop Content-Range: the file is asked for anew, and not for ever in parts."""
+    hub.fault(NAME, cut=10_000)
+    hub.fault(NAME, status=206, body=b"the rest")
+    loads()
+    assert begins(hub) == [0, 0]
+    clean()
+
+
 def test_progress_renews_patience(hub, loads, monkeypatch):
     """A download that goes on after each break may break more often than is asked again."""
     monkeypatch.setenv("DATARAX_HF_RETRIES", "1")

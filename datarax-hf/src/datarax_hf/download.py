@@ -16,6 +16,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -309,6 +310,8 @@ class _Transfer:
             with self._server.stream(self._url, self._have) as response:
                 if self._have and not _goes_on(response, self._have):
                     self._restart(file)
+                    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+                        raise ConnectionError("the answer is a part that does not say which")
                 for chunk in response.iter_bytes():
                     self._take(file, chunk)
         finally:
@@ -352,7 +355,9 @@ def _held_lock(lock: Path, what: str, stopped: threading.Event) -> Iterator[None
 def _goes_on(response: Any, start: int) -> bool:
     """Return whether the body begins at byte `start`."""
     said = str(response.headers.get("Content-Range", ""))
-    return bool(response.status_code == 206) and said.startswith(f"bytes {start}-")
+    return bool(response.status_code == HTTPStatus.PARTIAL_CONTENT) and said.startswith(
+        f"bytes {start}-"
+    )
 
 
 def _blob(snapshot: Snapshot, name: str, entry: TreeEntry) -> Path:

@@ -25,7 +25,7 @@ from datarax_hf.formats.kinds import SUPPORTED
 from datarax_hf.layout import CONVERTED, looks_converted
 from datarax_hf.names import aliases, canonical, is_local, meant_name, user_path
 from datarax_hf.plan import Contents, Plan, make_plan, read_contents
-from datarax_hf.remedy import cache_miss, fetch_command, what_is_wrong
+from datarax_hf.remedy import cache_miss, fetch_into, what_is_wrong
 
 if TYPE_CHECKING:
     from datarax_hf.hub import Hub
@@ -303,7 +303,7 @@ def _fetched(hub: Hub, config: HFSourceConfig, *, every: bool) -> Plan:
         return other
     lacking = plan.lacking()
     if lacking:
-        command = fetch_command(plan.snapshot.dataset, plan.snapshot.commit)
+        command = fetch_into(plan.snapshot.folder, plan.snapshot.commit)
         raise HubConnectionError(
             f"hf:{config.name}: the download ended without {listing(lacking)}; try {command}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datarax.errors import CacheMissError, CorruptDataError, DataraxError, listing
-from datarax_hf.cache import MAIN, Snapshot, StrPath
+from datarax_hf.cache import MAIN, Snapshot, StrPath, hub_cache
 from datarax_hf.config import HFSourceConfig
 
 _POINTER = b"version https://git-lfs"
@@ -37,7 +38,7 @@ class Origin:
         """Return the error for a damaged file."""
         return CorruptDataError(
             f"hf:{self.dataset}: the file {name!r} {what} ({self.folder / name}); "
-            f"{_fetch_again(self.dataset, self.commit, name)}"
+            f"{self._again(name)}"
         )
 
     def lacks(self, name: str, images: Mapping[str, str]) -> DataraxError:
@@ -47,6 +48,13 @@ class Origin:
             f"names {len(images)} images that are not among the files of the split, such as "
             f"{listing(list(images)[:3])}",
         )
+
+    def _again(self, name: str) -> str:
+        """Return a clause that says how to replace a damaged file where it lies."""
+        if self.commit is None:
+            return "correct it, or replace it by a good copy"
+        command = fetch_into(self.folder, self.commit, names=(name,))
+        return f"fetch it again: {command} --force-download"
 
     def unlike(self, name: str, what: str) -> CorruptDataError:
         """Return the error for a file that is not what the features of the card say."""
@@ -62,7 +70,7 @@ class PartialOrigin(Origin):
 
     def lacks(self, name: str, images: Mapping[str, str]) -> DataraxError:
         lines = "\n".join(f"  {self.folder / path}" for path in images.values())
-        command = fetch_command(self.dataset, self.commit or MAIN)
+        command = fetch_into(self.folder, self.commit or MAIN)
         return CacheMissError(
             f"hf:{self.dataset}: the file {name!r} names {len(images)} images that are not on this "
             f"machine, which has a part of the dataset. Missing:\n{lines}\n"
@@ -88,10 +96,24 @@ def fetch_command(
     """Return the shell command that puts files of a dataset into the cache."""
     words = ["hf", "download", dataset, "--repo-type", "dataset", "--revision", revision]
     for name in names:
-        words += ["--include", name]
+        words += ["--include", re.sub(r"([*?[])", r"[\1]", name)]  # no glob is meant
     if cache_dir is not None:
         words += ["--cache-dir", str(cache_dir)]
     return shlex.join(words)
+
+
+def fetch_into(folder: Path, revision: str, *, names: Sequence[str] = ()) -> str:
+    """Return the shell command that puts files into the copy of a dataset that has a snapshot.
+
+    Args:
+        folder: The snapshot, in a cache, under the name that its dataset was cached as.
+        revision: The revision.
+        names: The files; all of them unless given.
+    """
+    repo = folder.parents[1]
+    dataset = repo.name.partition("--")[2].replace("--", "/")
+    cache = None if repo.parent == hub_cache(None) else repo.parent
+    return fetch_command(dataset, revision, names=names, cache_dir=cache)
 
 
 def how_to_fetch(snapshot: Snapshot, config: HFSourceConfig) -> str:
@@ -119,14 +141,6 @@ def cache_miss(
         f"{_capital(_how(dataset, revision, config))}. The cache folder is chosen by cache_dir=, "
         "HF_HUB_CACHE or HF_HOME."
     )
-
-
-def _fetch_again(dataset: str, commit: str | None, name: str) -> str:
-    """Return a clause that says how to replace a damaged file."""
-    if commit is None:
-        return "correct it, or replace it by a good copy"
-    command = fetch_command(dataset, commit, names=(name,))
-    return f"fetch it again: {command} --force-download"
 
 
 def _how(dataset: str, revision: str, config: HFSourceConfig) -> str:

@@ -22,7 +22,7 @@ from datarax_hf.config import HFSourceConfig
 from datarax_hf.hashes import hash_file, published_hash
 from datarax_hf.names import is_local
 from datarax_hf.plan import Plan
-from datarax_hf.remedy import fetch_command
+from datarax_hf.remedy import fetch_into
 
 AT_ONCE = min(8, os.cpu_count() or 1)
 
@@ -66,7 +66,7 @@ def verify(config: HFSourceConfig) -> Verified:
     return Verified(
         folder=str(snapshot.folder),
         files={one.name: one.verdict for one in checked},
-        remedy=_remedy(snapshot, bad, config) if bad else None,
+        remedy=_remedy(snapshot, bad) if bad else None,
     )
 
 
@@ -100,7 +100,7 @@ def check(plan: Plan, config: HFSourceConfig) -> None:
             raise CorruptDataError(
                 f"hf:{snapshot.dataset}: the file {one.name!r} has the hash {one.found}, and the "
                 f"Hub publishes {one.published} ({snapshot.folder / one.name}); fetch it again: "
-                f"{_remedy(snapshot, [one.name], config)}"
+                f"{_remedy(snapshot, [one.name])}"
             )
 
 
@@ -142,10 +142,7 @@ def _with_hashes(snapshot: Snapshot, names: Sequence[str], config: HFSourceConfi
     return snapshot
 
 
-def _remedy(snapshot: Snapshot, names: Sequence[str], config: HFSourceConfig) -> str:
+def _remedy(snapshot: Snapshot, names: Sequence[str]) -> str:
     if not snapshot.commit:
         return f"replace {', '.join(repr(name) for name in names)} by good copies"
-    command = fetch_command(
-        snapshot.dataset, snapshot.commit, names=names, cache_dir=config.cache_dir
-    )
-    return f"{command} --force-download"
+    return f"{fetch_into(snapshot.folder, snapshot.commit, names=names)} --force-download"
