@@ -19,6 +19,9 @@ NAME = "data/train-00000-of-00001.parquet"
 TEST = "data/test-00000-of-00001.parquet"
 
 
+CARD = "README.md"
+
+
 @pytest.fixture
 def numbers(hub, make):
     """Publish a/b with a large file and a small one, and return the commit."""
@@ -53,7 +56,7 @@ def test_a_byte_that_changed_on_the_disk_is_found(numbers, open_reader, damage, 
     """The text has the file, both hashes and the command that fetches it again."""
     good = open_reader("a/b", verify=True)
     assert len(good) == 500
-    assert verdicts() == {NAME: "ok"}
+    assert verdicts() == {NAME: "ok", CARD: "ok"}
     path = damage()
     assert len(open_reader("a/b")) == 500
     with pytest.raises(CorruptDataError) as caught:
@@ -67,9 +70,21 @@ def test_a_byte_that_changed_on_the_disk_is_found(numbers, open_reader, damage, 
         assert text in str(caught.value)
     found = verify("hf:a/b", local_files_only=local_files_only)
     assert not found.ok
-    assert found.files == {NAME: "damaged"}
+    assert found.files == {NAME: "damaged", CARD: "ok"}
     assert found.remedy is not None
     assert "--force-download" in found.remedy
+
+
+@pytest.mark.parametrize("local_files_only", [True, False])
+def test_a_card_that_changed_on_the_disk_is_found(numbers, open_reader, cache, local_files_only):
+    """It says which files are of which split, and what they hold."""
+    open_reader("a/b", verify=True)
+    next(cache.glob(f"*/snapshots/*/{CARD}")).write_text("# number5")
+    with pytest.raises(CorruptDataError, match=f"'{CARD}' has the hash.*--include {CARD}"):
+        open_reader("a/b", verify=True, local_files_only=local_files_only)
+    found = verify("hf:a/b", local_files_only=local_files_only)
+    assert found.files == {NAME: "ok", CARD: "damaged"}
+    assert f"--include {CARD}" in (found.remedy or "")
 
 
 def test_the_remedy_mends(numbers, open_reader, damage, cache, hub):
@@ -139,7 +154,7 @@ def test_files_of_other_splits_are_not_verified(numbers, open_reader, damage):
     """Only what `load` would read with the same options is."""
     open_reader("a/b", split="train+test")
     damage()
-    assert verdicts(split="test") == {"data/test-00000-of-00001.parquet": "ok"}
+    assert verdicts(split="test") == {"data/test-00000-of-00001.parquet": "ok", CARD: "ok"}
 
 
 def test_a_missing_file_has_a_verdict(numbers, open_reader, cache):
@@ -147,7 +162,7 @@ def test_a_missing_file_has_a_verdict(numbers, open_reader, cache):
     open_reader("a/b", split="train+test")
     next(cache.glob(f"*/snapshots/*/{NAME}")).unlink()
     found = verify("hf:a/b", split="train+test")
-    assert found.files == {NAME: "missing", "data/test-00000-of-00001.parquet": "ok"}
+    assert found.files == {NAME: "missing", "data/test-00000-of-00001.parquet": "ok", CARD: "ok"}
     assert found.remedy is not None
     assert NAME in found.remedy
 
@@ -183,9 +198,9 @@ def test_a_cache_without_links_is_verified_by_its_listing(
     """The listing of the commit has the hashes."""
     without_links(listing=True)
     air_gap()
-    assert verdicts(local_files_only=True) == {NAME: "ok"}
+    assert verdicts(local_files_only=True) == {NAME: "ok", CARD: "ok"}
     damage()
-    assert verdicts(local_files_only=True) == {NAME: "damaged"}
+    assert verdicts(local_files_only=True) == {NAME: "damaged", CARD: "ok"}
     with pytest.raises(CorruptDataError):
         open_reader("a/b", verify=True, local_files_only=True)
 
@@ -195,11 +210,11 @@ def test_a_cache_that_knows_no_hashes_asks_the_hub_unless_it_may_not(
 ):
     """Offline the verdict is unknown, and verify=True is refused."""
     without_links(listing=False)
-    assert verdicts(local_files_only=True) == {NAME: "unknown"}
+    assert verdicts(local_files_only=True) == {NAME: "unknown", CARD: "unknown"}
     with pytest.raises(NotSupportedError, match="which hash"):
         open_reader("a/b", verify=True, local_files_only=True)
     damage()
-    assert verdicts() == {NAME: "damaged"}
+    assert verdicts() == {NAME: "damaged", CARD: "ok"}
 
 
 def test_a_folder_of_hf_download_knows_its_hashes(numbers, hub, tmp_path, cache):
@@ -211,15 +226,15 @@ def test_a_folder_of_hf_download_knows_its_hashes(numbers, hub, tmp_path, cache)
         "a/b", repo_type="dataset", local_dir=folder, endpoint=hub.endpoint, cache_dir=cache
     )
     uri = f"hf:{folder}"
-    assert verify(uri).files == {NAME: "ok", TEST: "ok"}
+    assert verify(uri).files == {NAME: "ok", TEST: "ok", CARD: "ok"}
     (folder / NAME).write_bytes(b"other")
-    assert verify(uri).files == {NAME: "damaged", TEST: "ok"}
+    assert verify(uri).files == {NAME: "damaged", TEST: "ok", CARD: "ok"}
     found = verify(uri, split="train")
-    assert found.files == {NAME: "damaged"}
+    assert found.files == {NAME: "damaged", CARD: "ok"}
     assert found.remedy is not None
     assert "good copies" in found.remedy
     shutil.rmtree(folder / ".cache")
-    assert verify(uri).files == {NAME: "unknown", TEST: "unknown"}
+    assert verify(uri).files == {NAME: "unknown", TEST: "unknown", CARD: "unknown"}
 
 
 def test_the_listing_that_is_kept_is_the_one_that_the_client_keeps(

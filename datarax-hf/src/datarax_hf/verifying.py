@@ -18,6 +18,7 @@ from datarax.errors import CorruptDataError, DataraxError, NotSupportedError
 from datarax.progress import Progress
 from datarax.registry.info import FileVerdict, Verified
 from datarax_hf.cache import Snapshot
+from datarax_hf.card import CARDS
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.hashes import hash_file, published_hash
 from datarax_hf.names import is_local
@@ -60,7 +61,7 @@ def verify(config: HFSourceConfig) -> Verified:
     from datarax_hf.locate import held
 
     plan = held(config)
-    names = [name for files in plan.files.values() for name in files]
+    names = [*_data(plan), *_cards(plan)]
     snapshot, checked = _check(plan, list(dict.fromkeys((*names, *plan.lacking()))), config)
     bad = [one.name for one in checked if one.verdict in {"damaged", "missing"}]
     return Verified(
@@ -77,9 +78,11 @@ def check(plan: Plan, config: HFSourceConfig) -> None:
         CorruptDataError: If one has another; it names file, both hashes and the remedy.
         NotSupportedError: A NotImplementedError, if nothing says what a file's hash should be.
     """
-    names = [name for files in plan.files.values() for name in files]
-    snapshot, checked = _check(plan, names, config)
+    cards = _cards(plan)
+    snapshot, checked = _check(plan, [*_data(plan), *cards], config)
     for one in checked:
+        if one.name in cards and one.verdict == "unknown":
+            continue
         if one.missing:
             raise NotSupportedError(
                 f"hf:{snapshot.dataset}: verify=True compares files of this machine, and "
@@ -102,6 +105,15 @@ def check(plan: Plan, config: HFSourceConfig) -> None:
                 f"Hub publishes {one.published} ({snapshot.folder / one.name}); fetch it again: "
                 f"{_remedy(snapshot, [one.name])}"
             )
+
+
+def _data(plan: Plan) -> list[str]:
+    return [name for files in plan.files.values() for name in files]
+
+
+def _cards(plan: Plan) -> list[str]:
+    """Return what is on this machine of what says which files are of which config and split."""
+    return [name for name in CARDS if plan.snapshot.has(name)]
 
 
 def _check(
