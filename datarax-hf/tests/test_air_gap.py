@@ -119,6 +119,21 @@ def test_offline_reads_what_was_last_read_online(
         assert reader.identity["revision"] == commit
 
 
+def test_what_is_cached_under_the_old_name_is_not_fetched_again(
+    mnist, hub, cache, open_reader, monkeypatch
+):
+    """So that a cache that cannot be written is read with a network too: not the card either."""
+    by_snapshot_download("mnist", cache, hub)
+    hub.requests.clear()
+    assert labels(open_reader("mnist", split="train")) == mnist[0]
+    inspected = inspect("hf:mnist")
+    assert inspected.records == len(mnist[0])
+    assert not [
+        path for method, path in hub.requests if (method, "resolve" in path) == ("GET", True)
+    ]
+    assert not (cache / "datasets--ylecun--mnist").exists()
+
+
 def test_one_shard_of_two_by_hf_hub_download_names_the_other(mnist, hub, cache, offline):
     """The client would return the folder as if it were whole."""
     from huggingface_hub import hf_hub_download, snapshot_download

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -283,6 +284,9 @@ def _without_card(contents: Contents, config: HFSourceConfig) -> CacheMissError:
 def _with_card(hub: Hub, snapshot: Snapshot) -> Contents:
     lacking = [name for name in CARDS if name in snapshot.files and not snapshot.has(name)]
     if lacking:
+        for copy in _copies(snapshot):
+            if all(map(copy.has, lacking)):
+                return read_contents(copy)
         hub.fetch(snapshot, lacking)
     return read_contents(snapshot)
 
@@ -312,15 +316,19 @@ def _fetched(hub: Hub, config: HFSourceConfig, *, every: bool) -> Plan:
 
 def _other_copy(plan: Plan) -> Plan | None:
     """Return the plan over a copy of the same commit that is cached under another name."""
-    snapshot = plan.snapshot
-    cache = snapshot.folder.parents[2]
-    for name in aliases(snapshot.dataset):
-        folder = repo_folder(cache, name) / "snapshots" / snapshot.commit
-        contents = replace(plan.contents, snapshot=replace(snapshot, folder=folder))
-        other = replace(plan, contents=contents)
+    for copy in _copies(plan.snapshot):
+        other = replace(plan, contents=replace(plan.contents, snapshot=copy))
         if not other.lacking():
             return other
     return None
+
+
+def _copies(snapshot: Snapshot) -> Iterator[Snapshot]:
+    """Yield what the same commit is under each name that its dataset may be cached under."""
+    cache = snapshot.folder.parents[2]
+    for name in aliases(snapshot.dataset):
+        folder = repo_folder(cache, name) / "snapshots" / snapshot.commit
+        yield replace(snapshot, folder=folder)
 
 
 def _from_conversion(snapshot: Snapshot, in_place_of: Contents, config: HFSourceConfig) -> Contents:
