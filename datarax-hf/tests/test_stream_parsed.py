@@ -127,6 +127,27 @@ def test_slices_count_from_the_beginning(hub):
         datarax.load("hf:a/b", mode="streaming", split="train[:0]")
 
 
+def test_a_slice_beyond_the_end_is_empty_and_that_is_said_once_it_is_known(tmp_path):
+    """Other modes say it at once, with the same words; a pass that has begun may end."""
+    uri = folder(tmp_path, **{f"train-{n}.jsonl": json_lines(RECORDS[:5]) for n in range(2)})
+    with pytest.raises(EmptyDatasetError) as expected:
+        datarax.load(uri, mode="lazy", split="train[10:]")
+    for split in ("train[10:]", "train[10:20]+train[30:]"):
+        said = str(expected.value).replace("train[10:]", split)
+        with datarax.load(uri, mode="streaming", split=split) as source:
+            for read in (list, next, lambda source: list(source.batches(2, epochs=2))):
+                with pytest.raises(EmptyDatasetError) as told:
+                    read(source)
+                assert str(told.value) == said
+    with datarax.load(uri, mode="streaming", split="train[8:]+train[20:]") as source:
+        assert [int(element["x"]) for element in source] == [3, 4]
+        next(source)
+        state = source.get_state()
+    with datarax.load(uri, mode="streaming", split="train[8:]+train[20:]") as source:
+        source.set_state(state)
+        assert [int(element["x"]) for element in source] == [4]
+
+
 def test_a_length_that_nothing_tells_is_not_guessed(tmp_path):
     uri = folder(tmp_path, **{"train.jsonl": json_lines(RECORDS)})
     with (

@@ -32,6 +32,11 @@ class HubStream(abc.ABC):
         self._identity = dict(identity)
 
     @property
+    def dataset(self) -> str:
+        """The dataset, for messages."""
+        return f"hf:{self._files.origin.dataset}"
+
+    @property
     def fields(self) -> Mapping[str, Field]:
         return {name: column.field for name, column in self._columns.items()}
 

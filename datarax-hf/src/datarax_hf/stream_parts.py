@@ -8,10 +8,11 @@ its beginning to its range.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from datarax.errors import UnknownSplitError
+from datarax.errors import EmptyDatasetError, UnknownSplitError
 from datarax.sources import Columns, Field, SplitTerm
 
 if TYPE_CHECKING:
@@ -106,6 +107,27 @@ class ParsedParts(StreamParts):
 
     def __init__(self, reader: ParsedStream, parts: Sequence[Part]) -> None:
         super().__init__(reader, parts)
+
+    def chain(
+        self, shards: Sequence[int], offset: int, names: Sequence[str], /
+    ) -> Iterator[Columns]:
+        """Yield those of several parts, one after another, without the first `offset`.
+
+        Raises:
+            EmptyDatasetError: If no part holds a record, which is known once all were read.
+        """
+        wanted = {number for number, part in enumerate(self._parts) if part.count != 0}
+        parts = [self._parts[shard] for shard in shards]
+        with closing(self._reader.select(parts, offset, names)) as pieces:
+            first = next(pieces, None)
+            if first is not None:
+                yield first
+                yield from pieces
+            elif not offset and wanted <= set(shards):
+                raise EmptyDatasetError(
+                    f"{self._reader.dataset} holds no records in split "
+                    f"{self.identity['split']!r}; ask for a wider one"
+                )
 
     def mark_at(self, shards: Sequence[int], offset: int, /) -> Mapping[str, Any] | None:
         """Return where the record `offset` of several parts lies, as far as is known."""
