@@ -169,3 +169,29 @@ def test_records_without_any_key_come_before_those_that_have_some(folder):
         assert found(uri, mode=mode) == [None, None, 1]
         filled = found(uri, mode=mode, fill_nulls={"a": -1})
         np.testing.assert_array_equal(filled, [-1, -1, 1])
+
+
+def test_an_arrow_file_without_records_may_come_first_and_decides(tmp_path):
+    """As in the other modes: of types, of what they mean, and of which columns there are."""
+    features = {"a": {"_type": "ClassLabel", "names": ["no", "yes"]}, "b": None}
+    stored = json.dumps({"info": {"features": features}})
+    first = pa.schema([("a", pa.int64()), ("b", pa.float32())], {"huggingface": stored})
+    tables = [first.empty_table(), pa.table({"a": pa.array([0, 1], pa.int8())})]
+    uri = f"hf:{tmp_path}"
+
+    def write():
+        for number, table in enumerate(tables):
+            with pa.ipc.new_file(tmp_path / f"train-{number}.arrow", table.schema) as file:
+                file.write_table(table)
+
+    write()
+    for mode in ("lazy", "streaming"):
+        with datarax.load(uri, mode=mode) as source:
+            assert [(int(e["a"]), e["b"]) for e in source] == [(0, None), (1, None)]
+            assert source.reader.fields["a"].class_names == ("no", "yes")
+            assert source.reader.fields["a"].dtype == np.int64
+    tables[1] = tables[1].append_column("c", pa.array([1, 2]))
+    write()
+    for mode in ("lazy", "streaming"):
+        with pytest.raises(CorruptDataError, match=r"'c' is lacking in 'train-0.arrow' and int64"):
+            datarax.load(uri, mode=mode)

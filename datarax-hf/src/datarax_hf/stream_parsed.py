@@ -160,12 +160,17 @@ class ParsedStream(HubStream):
             for _, table in self._tables(name, marks):
                 if not len(table):
                     continue
+                if self._types.begun:  # by a first file without records
+                    return self._names[0], self._types.described(table), 0
                 first = name, table, bare
                 if table.num_columns:
                     mark = marks.before(len(table))
                     self._way.header = mark.place.names if mark else ()
                     return first
                 bare += len(table)
+            if shard == 0 and kind_of(name) == "arrow":  # which says what it would hold
+                empty = self._declared.table(name, _schema(name, self._files.origin).empty_table())
+                self._types.begin(name, empty.schema, ())
         if first is not None:
             return first
         if not any(map(self._files.size, self._names)):
@@ -306,6 +311,15 @@ def _batches(name: str, origin: Origin, settings: Settings, guess: Guess) -> Ite
                 yield pa.Table.from_batches([batch])
         if has_footer and not _end_of(file).endswith(_FILE.rstrip(b"\0")):
             raise origin.damaged(name, "is cut off: no footer stands behind its record batches")
+
+
+def _schema(name: str, origin: Origin) -> pa.Schema:
+    """Return the columns of an Arrow file or stream."""
+    with origin.open(name) as file:
+        if file.read(len(_FILE)) != _FILE:
+            file.seek(0)
+        with pa.ipc.open_stream(pa.PythonFile(file, mode="r")) as batches:
+            return batches.schema
 
 
 def _end_of(file: Any) -> bytes:

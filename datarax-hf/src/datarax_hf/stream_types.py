@@ -105,6 +105,10 @@ class StreamTypes:
             columns.append(values)
         return pa.Table.from_arrays(columns, names=self._schema.names)
 
+    def described(self, table: pa.Table) -> pa.Table:
+        """Return records with what the first file says of their columns."""
+        return table.replace_schema_metadata(self._schema.metadata)
+
     def unlike(self, name: str, row: int, what: str, column: str = "") -> CorruptDataError:
         """Return the error for records that are not as those before them.
 
