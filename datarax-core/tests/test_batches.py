@@ -1,7 +1,9 @@
 """`Batches`: what its thread does, how it ends, and what it counts."""
 
+import copy
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -324,6 +326,17 @@ def test_the_state_of_a_source_is_told_from_that_of_its_batches(load):
         source.batches(2).set_state(source.get_state())
     with pytest.raises(TypeError, match="a state is a dict"):
         source.batches(2).set_state(None)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_iterator_of_batches_is_neither_copied_nor_pickled(load, begun):
+    """A copy would take batches from the same pass; the error says what to do instead."""
+    batches = load().batches(4)
+    if begun:
+        next(batches)
+    for take in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"get_state\(\).*clone\(\)"):
+            take(batches)
 
 
 def test_batches_are_jax_arrays_on_one_device(load):

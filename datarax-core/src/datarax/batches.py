@@ -5,11 +5,12 @@ The cursor moves as batches are delivered, never as they are staged.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import jax
 
@@ -38,7 +39,7 @@ class Batches:
 
     It is a pass: it begins at its first `next`, goes stale when a newer pass begins on the same
     source, and moves the source's cursor. `get_state` and `set_state` carry the source's state and
-    the epoch at which the iterator stops.
+    the epoch at which the iterator stops. Threads may share it: each batch goes to one of them.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Batches:
         self._ready: deque[Staged] = deque()
         self._closed = False
         self._done = False
+        self._turn = threading.RLock()  # one thread's `next` at a time; `close` waits for none
         self._background: Background | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
 
@@ -106,28 +108,8 @@ class Batches:
     def __next__(self) -> Any:
         if self._closed:
             raise SourceClosedError("this iterator of batches was closed; ask for a new one")
-        if self._done:
-            raise StopIteration
-        host = self._source._host
-        host.check_open(self._source._who())
-        cursor = host.cursor
-        if self._token is None:
-            self._begin()
-        cursor.check(self._token)
-        if self._pieces is None:
-            self._stage()
-        try:
-            staged = self._next_staged()
-        except BaseException:  # nothing is lost: what was staged is staged again, from the cursor
-            self._release()
-            raise
-        if staged is None:
-            self._finish()
-            raise StopIteration
-        cursor.deliver(staged.elements)
-        if staged.ends_epoch:
-            cursor.finish(staged.skipped)
-        return staged.batch
+        with self._turn:
+            return self._deliver()
 
     def get_state(self) -> dict[str, Any]:
         """Return the source's state, and the epoch at which this iterator stops."""
@@ -157,11 +139,12 @@ class Batches:
         stop = state["stop_epoch"]
         if isinstance(stop, bool) or not isinstance(stop, int) or stop < 0:
             raise StateMismatchError(f"stop_epoch: an epoch is expected, got {stop!r}")
-        self._source.set_state(state["source"])
-        self._release()
-        self._stop_epoch = stop
-        self._token = None
-        self._done = self._closed = False
+        with self._turn:
+            self._source.set_state(state["source"])
+            self._release()
+            self._stop_epoch = stop
+            self._token = None
+            self._done = self._closed = False
 
     def close(self) -> None:
         """Stop staging and release what is ready. Closing again does nothing.
@@ -183,6 +166,12 @@ class Batches:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an iterator of batches is neither copied nor pickled: save its get_state() for "
+            "another's set_state, or clone() the source, for a cursor of its own"
+        )
+
     def _count(self, elements: int) -> int:
         full, rest = divmod(elements, self._size)
         return full + (1 if rest and self._remainder != "drop" else 0)
@@ -192,6 +181,30 @@ class Batches:
         self._token = cursor.begin()
         if self._stop_epoch is None:
             self._stop_epoch = cursor.epoch + self._epochs
+
+    def _deliver(self) -> Any:
+        if self._done or self._closed:  # by another thread, while this one waited for its turn
+            raise StopIteration
+        host = self._source._host
+        host.check_open(self._source._who())
+        cursor = host.cursor
+        if self._token is None:
+            self._begin()
+        cursor.check(self._token)
+        if self._pieces is None:
+            self._stage()
+        try:
+            staged = self._next_staged()
+        except BaseException:  # nothing is lost: what was staged is staged again, from the cursor
+            self._release()
+            raise
+        if staged is None or self._is_closed():
+            self._finish()
+            raise StopIteration
+        cursor.deliver(staged.elements)
+        if staged.ends_epoch:
+            cursor.finish(staged.skipped)
+        return staged.batch
 
     def _stage(self) -> None:
         """Stage from where the cursor stands, as a pass begins or after `next` was broken off."""
@@ -232,6 +245,9 @@ class Batches:
             return ready.popleft()
         except IndexError:
             return None
+
+    def _is_closed(self) -> bool:
+        return self._closed  # which another thread may set at any moment
 
     def _finish(self) -> None:
         self._done = True

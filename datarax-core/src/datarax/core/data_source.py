@@ -317,11 +317,8 @@ class DataSourceModule(HostSlot, StructuralModule):
         self._put_cursor(place)
 
     def _cursor_state(self) -> dict[str, Any]:
-        cursor = self._host.cursor
-        return {
-            key: np.asarray(getattr(cursor, key), np.int64)
-            for key in ("epoch", "offset", "applied", "skipped")
-        }
+        place = self._host.cursor.place()
+        return {key: np.asarray(value, np.int64) for key, value in place.items()}
 
     def _put_cursor(self, place: Mapping[str, int]) -> None:
         self._host.running = None

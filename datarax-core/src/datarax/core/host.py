@@ -30,7 +30,7 @@ class Cursor:
         token: What the newest pass holds; None before one began.
     """
 
-    __slots__ = ("_earlier", "epoch", "offset", "resumed", "skipped", "token")
+    __slots__ = ("_earlier", "_whole", "epoch", "offset", "resumed", "skipped", "token")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Cursor:
         self.skipped = skipped
         self.token: object = None
         self._earlier = applied - offset
+        self._whole = threading.Lock()  # an epoch's end moves four numbers; no reader sees a part
 
     @property
     def applied(self) -> int:
@@ -80,10 +81,22 @@ class Cursor:
 
     def finish(self, skipped: int = 0) -> None:
         """Move to the beginning of the next epoch, leaving `skipped` elements undelivered."""
-        self.skipped += skipped
-        self._earlier += self.offset
-        self.epoch += 1
-        self.offset = 0
+        with self._whole:
+            self.skipped += skipped
+            self._earlier += self.offset
+            self.epoch += 1
+            self.offset = 0
+
+    def place(self) -> dict[str, int]:
+        """Return the epoch, the offset and both counts, as they are at one moment."""
+        with self._whole:
+            offset = self.offset
+            return {
+                "epoch": self.epoch,
+                "offset": offset,
+                "applied": self._earlier + offset,
+                "skipped": self.skipped,
+            }
 
     def set(self, epoch: int, offset: int, applied: int, skipped: int) -> None:
         """Stand at (epoch, offset), for the next pass to go on from; older passes are stale."""

@@ -20,7 +20,7 @@ from flax import nnx
 from datarax.core import order
 from datarax.core.checks import check_size, check_start
 from datarax.core.config import DataraxModuleConfig
-from datarax.core.data_source import DataSourceModule
+from datarax.core.data_source import CURSOR, DataSourceModule
 from datarax.core.host import Host, HostRef, SharedReader
 from datarax.core.spec import layout_spec, struct
 from datarax.core.x64 import x64_enabled
@@ -411,8 +411,9 @@ class ReaderSource(DataSourceModule):
         reader notes where records lie it holds a mark, from which another process goes on.
         """
         state = write_state(super().get_state(), self._fingerprint())
-        cursor = self._host.cursor
-        found = self._mark(cursor.epoch, cursor.offset) if self._is_forward_only() else None
+        if not self._is_forward_only():
+            return state
+        found = self._mark(state[CURSOR]["epoch"], state[CURSOR]["offset"])
         return state if found is None else {**state, MARK: dict(found)}
 
     def set_state(self, state: dict[str, Any]) -> None:
