@@ -30,7 +30,10 @@ def ranges(expression, size):
         ("train[80%:]", 10, [("train", 8, 10)]),
         ("train[-20%:]", 10, [("train", 8, 10)]),
         ("train[10%:50%]", 10, [("train", 1, 5)]),
-        ("train[2:50%]", 10, [("train", 2, 5)]),
+        ("train[20:50%]", 10, [("train", 2, 5)]),
+        ("train[10%:50]", 200, [("train", 20, 100)]),
+        ("train[-5:100%]", 200, [("train", 190, 200)]),
+        ("train[10:50%](pct1_dropremainder)", 250, [("train", 20, 100)]),
         ("train[:100]", 10, [("train", 0, 10)]),
         ("train[-100:3]", 10, [("train", 0, 3)]),
         ("train[5:2]", 10, [("train", 5, 5)]),
@@ -103,6 +106,8 @@ def test_slices_of_records_are_pythons(size, start, stop):
         ("train[:1.5]", 7),
         ("train[:101%]", 7),
         ("train[:-101%]", 7),
+        ("train[10%:150]", 10),
+        ("train[150:10%]", 6),
         ("train[:3]test", 9),
         ("train test", 6),
         ("train[:1__0]", 7),
@@ -119,6 +124,12 @@ def test_a_malformed_expression_is_refused_with_the_position(expression, positio
     assert repr(expression) in str(caught.value)
     assert "write 'train', 'train[:80%]'" in str(caught.value)
     assert isinstance(caught.value, ValueError)
+
+
+def test_a_bound_beyond_100_beside_percents_says_that_it_is_one_of_percents_too():
+    """As TFDS and `datasets` read it: a slice has one unit."""
+    with pytest.raises(UnknownSplitError, match="150% is beyond 100%, as both bounds are percents"):
+        parse_split("train[10%:150]")
 
 
 def test_no_split_is_the_only_one_else_train_else_an_error_that_lists_them():

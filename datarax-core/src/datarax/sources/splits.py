@@ -1,7 +1,8 @@
 """Split expressions: `train`, `train[:80%]`, `train[10:200]`, `train[-5:]`, `train+test`, `all`.
 
 The grammar is that of TFDS and Hugging Face `datasets`: slices count records, or percents rounded
-to the closest record, may be negative, and are cut at the ends; a sum joins its terms in order.
+to the closest record, may be negative, and are cut at the ends; where one bound is in percents,
+both are, so that `train[10:50%]` is `train[10%:50%]`; a sum joins its terms in order.
 `train[:80%](pct1_dropremainder)` counts whole hundredths instead.
 `SplitReader` is the reader of such a selection over one reader or several. NumPy comes with the
 first of them, so that a plugin is described without it.
@@ -266,6 +267,7 @@ def _term(expression: str, match: re.Match[str]) -> SplitTerm:
         raise _malformed(expression, match.start("slice"), "a slice is '[start:stop]'")
     bounds: list[Bound | None] = []
     position = match.start("slice")
+    percent = "%" in text
     for end in ends:
         bound = _BOUND.fullmatch(end)
         if bound is None and end.strip():
@@ -273,9 +275,10 @@ def _term(expression: str, match: re.Match[str]) -> SplitTerm:
         if bound is None:
             bounds.append(None)
         else:
-            value, percent = int(bound["value"]), bound["percent"] is not None
+            value = int(bound["value"])
             if percent and abs(value) > 100:
-                raise _malformed(expression, position, f"{value}% is beyond 100%")
+                given = "" if bound["percent"] else ", as both bounds are percents where one is"
+                raise _malformed(expression, position, f"{value}% is beyond 100%{given}")
             bounds.append(Bound(value, percent))
         position += len(end) + 1
     start, stop = bounds
