@@ -177,6 +177,9 @@ def test_a_seed_that_is_no_integer_is_refused(seed):
         ("overflow", "wrap", ValueError),
         ("pad", {"image": 0}, ValueError),
         ("pad", "image", TypeError),
+        ("pad", {0: 2}, TypeError),
+        ("include_keys", 5, TypeError),
+        ("exclude_keys", 5, TypeError),
         ("split", 3, TypeError),
     ],
 )
@@ -184,6 +187,37 @@ def test_an_option_of_another_kind_is_refused_by_its_name(option, value, error):
     with pytest.raises(error, match=option) as caught:
         datarax.load("memory:", data=DATA, **{option: value})
     says(caught, repr(value) if not isinstance(value, dict) else "0")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "taken"),
+    [
+        ("seed", np.int64(3), 3),
+        ("seed", np.uint8(3), 3),
+        ("eager_limit", np.int64(2**40), 2**40),
+        ("cache_limit", np.int32(5), 5),
+        ("shuffle", np.bool_(True), True),
+        ("cacheable", np.bool_(False), False),
+        ("local_files_only", np.bool_(True), True),
+        ("split", np.str_("train"), "train"),
+        ("include_keys", np.array(["label"]), ("label",)),
+        ("pad", {np.str_("text"): np.int64(3)}, {"text": 3}),
+    ],
+)
+def test_an_integer_of_numpys_is_taken_for_the_one_it_is(option, value, taken):
+    """The config holds Python's, as if they had been given; ranges are checked all the same."""
+    data = {"label": [1, 2], "text": ["a", "b"]}
+    with datarax.load("memory:", data=data, **{option: value}) as source:
+        held = getattr(source.config, option)
+        assert (repr(held), held) == (repr(taken), taken)
+    with pytest.raises(ValueError, match=r"seed is in \[0, 2\*\*32\), got -1"):
+        datarax.load("memory:", data=data, seed=np.int64(-1))
+
+
+def test_an_integer_of_numpys_may_repeat_what_the_uri_gives():
+    """Given twice with one value, as a Python number may be."""
+    with datarax.load("memory:?seed=3", data=DATA, seed=np.int64(3)) as source:
+        assert source.config.seed == 3
 
 
 # Access

@@ -134,6 +134,12 @@ def test_a_fill_for_what_is_no_column_of_numbers_is_an_error(read):
             HFSourceConfig(name="a/b", fill_nulls=value)
 
 
+def test_an_integer_of_numpys_fills_as_one_of_pythons():
+    """A fill is often what NumPy computed."""
+    config = HFSourceConfig(name="a/b", fill_nulls={"x": np.int64(9)})
+    assert repr(config.fill_nulls) == "{'x': 9}"
+
+
 def test_a_null_in_a_padded_list_is_an_error_that_a_fill_mends(write):
     """Padding makes no number of it by itself."""
     folder = write({"x": pa.array([[1, None], [3]], pa.list_(pa.float32()))})

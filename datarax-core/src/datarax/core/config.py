@@ -2,7 +2,7 @@
 
 A config says how a module behaves and holds no arrays; data goes beside it, as a constructor
 argument. Mappings and lists given to a config are frozen (`FrozenDict`, tuple), since NNX hashes
-the config as part of a module's graph definition.
+the config as part of a module's graph definition; NumPy's integers become Python's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import Any
 
-from datarax.core.frozen import freeze, holds_array
+from datarax.core.frozen import freeze, holds_array, plain
 
 __all__ = ["DataraxModuleConfig", "FrozenInstanceError", "StructuralConfig"]
 
@@ -54,6 +54,8 @@ class DataraxModuleConfig:
             )
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name != "precomputed_stats":  # whose values keep their dtypes
+                value = plain(value)
             if holds_array(value):
                 raise TypeError(
                     f"{type(self).__name__}.{field.name} holds an array; configs hold no arrays: "

@@ -7,6 +7,7 @@ imported where there is an array, so that listing plugins does without it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -49,6 +50,19 @@ def freeze(value: Any) -> Any:
     if isinstance(value, set):
         return frozenset(value)
     return _frozen_array(value) if is_array(value) else value
+
+
+def plain(value: Any) -> Any:
+    """Return `value` with NumPy's integers, truths and strings as Python's, at every depth."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(plain, value))
+    numpy = sys.modules.get("numpy")  # where nothing has imported it, none of its numbers is there
+    if numpy is None:
+        return value
+    kinds = (numpy.integer, numpy.bool_, numpy.str_)
+    return value.item() if isinstance(value, kinds) else value
 
 
 def is_array(value: Any) -> bool:

@@ -8,6 +8,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from datarax.core.frozen import plain
 from datarax.errors import InvalidURIError, UnknownOptionError, listing, nearest
 from datarax.registry.loaded import LoadedPlugin
 from datarax.registry.uri import SourceURI
@@ -53,7 +54,7 @@ def build_config(
         _check_known(name, [*takes, *info.data_options], plugin)
         if name in info.data_options:
             data[name] = value
-        elif name in options and not _equal(options[name], value):
+        elif name in options and not _equal(options[name], plain(value)):
             raise InvalidURIError(
                 f"{name!r} is given twice: {options[name]!r} in {str(uri)!r} and {value!r} as a "
                 "keyword; leave one of them out"

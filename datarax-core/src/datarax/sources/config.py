@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -109,6 +109,8 @@ class SourceConfig(StructuralConfig):
         if not isinstance(self.pad, Mapping):
             raise TypeError(f"pad maps a field to a width, got {self.pad!r}")
         for name, width in self.pad.items():
+            if not isinstance(name, str):
+                raise TypeError(f"pad maps a field's name to a width, got the name {name!r}")
             if _integer(f"pad[{name!r}]", width) < 1:
                 raise ValueError(f"pad[{name!r}] is a width of 1 or more, got {width}")
 
@@ -166,6 +168,10 @@ def _names(option: str, value: Any) -> tuple[str, ...] | None:
         return None
     if isinstance(value, str):
         raise TypeError(f"{option} is a sequence of field names, got the string {value!r}")
+    if not isinstance(value, Iterable):
+        raise TypeError(
+            f"{option} is a sequence of field names, got {type(value).__name__} {value!r}"
+        )
     names = tuple(value)
     if not names:
         raise ValueError(f"{option} is empty; leave it out to read every field")
