@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import datarax
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import (
     Derived,
@@ -266,6 +267,7 @@ def test_the_folders_follow_the_option_the_environment_and_the_hub_cache(monkeyp
         ({"derived_limit": True}, TypeError, "derived_limit is a number of bytes, got True"),
         ({"derived_limit": "1"}, TypeError, "derived_limit is a number of bytes, got '1'"),
         ({"derived_dir": ""}, TypeError, "derived_dir is a string that is not empty"),
+        ({"derived_dir": 5}, TypeError, "derived_dir is a string that is not empty.*got 5"),
     ],
 )
 def test_options_of_the_derived_cache_are_checked(options, error, text):
@@ -291,3 +293,28 @@ def test_a_blob_is_known_by_its_hash_and_other_files_by_their_path_and_time(tmp_
     assert first == source_key(plain)
     old(plain)
     assert source_key(plain) != first
+
+
+@pytest.mark.parametrize("keep", [0, 40, -1])
+def test_a_parsed_file_that_was_damaged_on_the_disk_is_made_again(tmp_path, keep):
+    """Cut to nothing, within its head, or before its last byte."""
+    (tmp_path / "train.csv").write_text("x\n1\n2\n")
+    kept = tmp_path / "kept"
+    for _ in range(2):
+        with datarax.load(f"hf:{tmp_path / 'train.csv'}", derived_dir=kept) as source:
+            assert [element["x"] for element in source] == [1, 2]
+        (path,) = kept.rglob("*.arrow")
+        path.write_bytes(path.read_bytes()[:keep])
+
+
+def test_a_closed_source_lets_its_parsed_files_be_pruned(tmp_path):
+    """And a reader that is still used makes them again."""
+    (tmp_path / "train.csv").write_text("x\n1\n2\n")
+    kept = tmp_path / "kept"
+    source = datarax.load(f"hf:{tmp_path / 'train.csv'}", mode="lazy", derived_dir=kept)
+    assert source[1]["x"] == 2
+    assert prune(derived_dir=kept) == 0
+    reader = source.reader
+    source.close()
+    assert prune(derived_dir=kept) > 0
+    assert reader[1]["x"] == 2

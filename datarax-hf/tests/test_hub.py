@@ -443,3 +443,20 @@ def test_a_colon_in_a_file_name_leads_nowhere(tmp_path, make):
     """But a drive does, which is another test."""
     (tmp_path / "12:30:05.parquet").write_bytes(make.parquet({"x": [1, 2]}))
     assert len(datarax.load(f"hf:{tmp_path}", mode="lazy")) == 2
+
+
+@pytest.mark.parametrize(
+    "address", ["not a url", "http://[::1", "ftp://a", "http://", "http://a:b"]
+)
+def test_what_is_no_address_of_a_hub_is_said(hub, make, open_reader, monkeypatch, address):
+    """And what is cached is read."""
+    hub.publish("a/b", {"train.parquet": make.parquet({"x": [1]})})
+    endpoint = hub.endpoint
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(HubConnectionError, match="HF_ENDPOINT is .* no address of a Hub"):
+        open_reader("a/b")
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    open_reader("a/b")
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.warns(UserWarning, match="no address of a Hub"):
+        assert values(open_reader("a/b")) == [1]

@@ -19,6 +19,7 @@ from datarax.errors import (
     UnknownFieldError,
     UnknownOptionError,
 )
+from datarax.sources.config import SourceConfig
 from datarax_hf import HFSource, HFSourceConfig
 
 CARD = """---
@@ -266,3 +267,9 @@ def test_the_package_offers_its_public_names():
         assert name in dir(datarax_hf)
     with pytest.raises(AttributeError, match="no attribute 'HFSauce'"):
         _ = datarax_hf.HFSauce
+
+
+@pytest.mark.parametrize("config", [None, "mnist", SourceConfig()], ids=repr)
+def test_what_is_no_config_of_its_own_is_refused(config):
+    with pytest.raises(TypeError, match="HFSource takes an HFSourceConfig, got"):
+        HFSource(config)

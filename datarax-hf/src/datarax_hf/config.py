@@ -64,7 +64,7 @@ class HFSourceConfig(SourceConfig):
 
     def __post_init__(self) -> None:
         for option in ("cache_dir", "derived_dir"):
-            if getattr(self, option) is not None:
+            if isinstance(getattr(self, option), os.PathLike):
                 object.__setattr__(self, option, os.fspath(getattr(self, option)))
         super().__post_init__()
         if not isinstance(self.name, str):

@@ -64,6 +64,7 @@ class Hub:
 
     def __init__(self, config: HFSourceConfig, *, brief: bool = False) -> None:
         self._endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+        _check_address(self._endpoint)
         self._cache = hub_cache(config.cache_dir)
         self._patience = Patience.from_environment()
         self._look_up_patience = self._patience.brief() if brief else self._patience
@@ -313,6 +314,20 @@ class Hub:
                 "network, or pass local_files_only=True to read what is cached."
             )
         return None
+
+
+def _check_address(endpoint: str) -> None:
+    """Raise unless HF_ENDPOINT can be the address of a Hub."""
+    try:
+        parts = urlsplit(endpoint)
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise HubConnectionError(
+            f"HF_ENDPOINT is {endpoint!r}, which is no address of a Hub; one is written as "
+            "https://huggingface.co"
+        )
 
 
 def _tree_entry(entry: dict[str, Any]) -> TreeEntry:

@@ -266,6 +266,7 @@ class HFReader(ColumnarReader):
         self._slices.clear()
         self._threads.close()
         self._laid_out.close()
+        self._shards.close()
         for column in self._columns.values():
             column.close()
 

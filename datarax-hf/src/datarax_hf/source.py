@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.errors import listing
 from datarax.sources import ReaderSource
+from datarax_hf.config import HFSourceConfig
 from datarax_hf.formats.kinds import is_metadata, kind_of
 from datarax_hf.layout import is_numbered, lacking_shards
 from datarax_hf.locate import locate
@@ -21,7 +22,6 @@ from datarax_hf.remedy import cache_miss
 if TYPE_CHECKING:
     from flax import nnx
 
-    from datarax_hf.config import HFSourceConfig
     from datarax_hf.plan import Plan
 
 
@@ -57,6 +57,8 @@ class HFSource(LocalFilesOnlyMixin, ReaderSource):
         rngs: nnx.Rngs | None = None,
         name: str | None = None,
     ) -> None:
+        if not isinstance(config, HFSourceConfig):
+            raise TypeError(f"HFSource takes an HFSourceConfig, got {type(config).__name__}")
         plan = locate(config)
         self.local_files_only = config.offline
         dataset = plan.snapshot.dataset

@@ -121,6 +121,9 @@ class FlatShard(Shard):
     def check_same(self) -> None:
         self._whole.check_same()
 
+    def close(self) -> None:
+        self._whole.close()
+
     def source(self) -> str:
         return self._whole.source()
 

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datarax.errors import CorruptDataError
 from datarax.progress import Progress
 from datarax_hf.derived import Derived, NotKeptError, source_key
 from datarax_hf.formats import comma, json_lines, text
@@ -102,19 +103,35 @@ class ParsedShard(Shard):
     def source(self) -> str:
         return f"{super().source()}-{self._digest()}"
 
+    def close(self) -> None:
+        if self._hold is not None:
+            self._hold.close()
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_hold": None}
 
     def _open(self) -> None:
-        path = self._kept()
-        self._batches = Batches(path)
-        self._batches.scan()
+        self._batches = self._opened()
         schema = self._batches.schema
         self.texts = frozenset(json.loads((schema.metadata or {}).get(_TEXTS, b"[]")))
         if not self._settings.features:
             self.features = texts_as_features(schema.names, self.texts)
         self.schema = schema.remove_metadata()
         self.rows = tuple(self._batches.rows)
+
+    def _opened(self) -> Batches:
+        """Return the batches of the Arrow file, which is made again where it is damaged."""
+        path = self._kept()
+        try:
+            return _scanned(path)
+        except pa.ArrowException as error:
+            try:
+                path.unlink()
+            except OSError:
+                raise CorruptDataError(
+                    f"the derived file {path} is damaged ({error}); delete it, and it is made again"
+                ) from error
+        return _scanned(self._kept())
 
     def _kept(self) -> Path:
         """Return the Arrow file, made now where there is none."""
@@ -183,6 +200,12 @@ class ParsedShard(Shard):
             return cast_to_features(table, self._settings.features)
         except pa.ArrowInvalid as error:
             raise self.origin.unlike(self.name, str(error)) from error
+
+
+def _scanned(path: Path) -> Batches:
+    batches = Batches(path)
+    batches.scan()
+    return batches
 
 
 def _writer(path: Path, schema: pa.Schema, guess: Guess) -> Any:
