@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datarax.errors import NotSupportedError
+from datarax_hf.formats.kinds import is_tabbed
 from datarax_hf.formats.settings import Settings
 from datarax_hf.remedy import Origin
 
@@ -90,8 +91,7 @@ def form_of(name: str, origin: Origin, settings: Settings) -> Form:
     """
     what = f"hf:{origin.dataset}, CSV"
     options = settings.given(OPTIONS, DECLINED, what)
-    tabs = ".tsv" in name.lower().rsplit("/", 1)[-1]
-    separator = options["delimiter"] or options["sep"] or ("\t" if tabs else ",")
+    separator = options["delimiter"] or options["sep"] or ("\t" if is_tabbed(name) else ",")
     quoted = options["quoting"] != csv.QUOTE_NONE
     for option, value in (
         ("sep", separator),

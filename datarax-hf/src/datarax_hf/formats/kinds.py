@@ -25,7 +25,8 @@ READ = {
         *(".ico", ".im", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf"),
         *(".jpg", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".ras"),
         *(".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp", ".xbm"),
-        ".xpm",
+        *(".xpm", ".cur", ".dcx", ".fit", ".fits", ".flc", ".fli", ".ftc", ".ftu", ".gbr"),
+        *(".iim", ".msp", ".pcd", ".pxr"),
     ),
 }
 """The extensions of each format that is read."""
@@ -83,11 +84,19 @@ def is_data(name: str) -> bool:
 
 
 def kind_of(name: str) -> str | None:
-    """Return the format of a file by its last known extension: `a.csv.zip` is CSV, too."""
-    kinds = [_KIND_OF[extension] for extension in _extensions(name) if extension in _KIND_OF]
-    if len(kinds) > 1 and kinds[-1] == "zip" and kinds[-2] in PARSED:
-        return kinds[-2]
-    return kinds[-1] if kinds else None
+    """Return the format of a file by its extensions: `a.csv.txt` and `a.csv.zip` are CSV.
+
+    Of several, the one that `datasets` prefers decides: parquet, Arrow, JSON, CSV, else the last in
+    the alphabet.
+    """
+    known = _telling(name)
+    return _KIND_OF[max(known, key=_preference)] if known else None
+
+
+def is_tabbed(name: str) -> bool:
+    """Return whether a CSV file is one of fields between tabs, by its last extension of CSV."""
+    listed = [extension for extension in _extensions(name) if extension in READ["csv"]]
+    return listed[-1:] == [".tsv"]
 
 
 def is_read(name: str) -> bool:
@@ -101,33 +110,40 @@ def is_metadata(name: str) -> bool:
 
 
 def choose(names: Iterable[str]) -> Choice:
-    """Return the format that most of these files have, and those of them that it reads."""
+    """Return the format that most of these files have, and those of them that it reads.
+
+    All extensions of a name count, as `datasets` counts them; a file of another format, such as
+    the `0.png.txt` beside a `0.png`, is left out.
+    """
     names = tuple(names)
     votes = Counter(
-        (extension, is_metadata(name)) for name in names for extension in _extensions(name)
+        (extension, is_metadata(name)) for name in names for extension in _telling(name)
     )
-    known = [vote for vote in votes if vote[0] in _KIND_OF]
+    kinds = {kind_of(name) for name in names}
+    known = [vote for vote in votes if _KIND_OF[vote[0]] in kinds]
     if not known:
         return Choice(None, ())
-    extension, _ = max(known, key=lambda vote: _weight(vote[0], vote[1], votes[vote]))
+    extension, _ = max(known, key=lambda vote: (not vote[1], votes[vote], *_preference(vote[0])))
     kind = _KIND_OF[extension]
     if kind not in READ:
         return Choice(kind, ())
-    extensions = set(READ[kind])
     images = kind == "image folder"
-    return Choice(
-        kind,
-        tuple(
-            name
-            for name in names
-            if not extensions.isdisjoint(_extensions(name)) or (images and is_metadata(name))
-        ),
-    )
+    chosen = (name for name in names if kind_of(name) == kind or (images and is_metadata(name)))
+    return Choice(kind, tuple(chosen))
 
 
-def _weight(extension: str, metadata: bool, count: int) -> tuple[bool, int, int, str]:
-    rank = _RANK.index(extension) if extension in _RANK else -1
-    return not metadata, count, rank, extension
+def _preference(extension: str) -> tuple[int, str]:
+    """Return what orders extensions of which equally many files have."""
+    return _RANK.index(extension) if extension in _RANK else -1, extension
+
+
+def _telling(name: str) -> tuple[str, ...]:
+    """Return the extensions of a name that tell of formats; of an archive, the one that decides."""
+    known = tuple(extension for extension in _extensions(name) if extension in _KIND_OF)
+    if not known or known[-1] != ".zip":
+        return known
+    parsed = tuple(extension for extension in known if _KIND_OF[extension] in PARSED)
+    return parsed if len(parsed) == len(known) - 1 and parsed else (".zip",)
 
 
 def _extensions(name: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from datarax_hf.formats.guess import (
     cast_to_features,
     texts_as_features,
 )
+from datarax_hf.formats.kinds import is_tabbed
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
@@ -155,7 +156,7 @@ class ParsedShard(Shard):
             list(settings.types.items()),
             settings.described,
         ]
-        told = [VERSION, self._kind, asked, ".tsv" in self.name.lower()]
+        told = [VERSION, self._kind, asked, is_tabbed(self.name)]
         return hashlib.sha256(json.dumps(told, default=repr).encode()).hexdigest()[:16]
 
     def _build(self, path: Path) -> None:
