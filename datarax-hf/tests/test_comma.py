@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import zipfile
 
@@ -425,3 +426,18 @@ def test_a_class_number_without_a_name_is_refused(tmp_path, value):
     (tmp_path / "train.csv").write_text(f"y,z\n0,a\n-1,a\n{value},a\n")
     with pytest.raises(CorruptDataError, match=f"{value} is none of the 3 classes"):
         datarax.load(f"hf:{tmp_path}")
+
+
+@pytest.mark.parametrize("mode", ["lazy", "streaming"])
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_whole_numbers_are_times_where_the_card_says_so(tmp_path, unit, mode):
+    """They count the card's unit since 1970, as for `datasets`."""
+    (tmp_path / "README.md").write_text(
+        f"---\ndataset_info:\n  features:\n  - {{name: t, dtype: 'timestamp[{unit}]'}}\n---\n"
+    )
+    (tmp_path / "train.csv").write_text("t\n1577836800\n7\n")
+    step = {"s": 1, "ms": 1e-3, "us": 1e-6}[unit]
+    begin = dt.datetime.fromisoformat("1970-01-01")
+    with datarax.load(f"hf:{tmp_path}", mode=mode) as source:
+        found = [record["t"] for record in source]
+    assert found == [begin + dt.timedelta(seconds=n * step) for n in (1577836800, 7)]

@@ -107,7 +107,8 @@ def read_as(values: pa.Array, kind: pa.DataType) -> pa.Array:
         try:
             return pc.cast(values, kind)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            if not pa.types.is_duration(kind):
+            counts = pa.types.is_timestamp(kind) or pa.types.is_duration(kind)
+            if not counts or (pa.types.is_timestamp(kind) and type_of(values) != pa.int64()):
                 raise
     read_ = read(values, pa.float64()) if pa.types.is_floating(kind) else None
     if read_ is None:
