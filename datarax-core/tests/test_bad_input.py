@@ -220,6 +220,39 @@ def test_an_integer_of_numpys_may_repeat_what_the_uri_gives():
         assert source.config.seed == 3
 
 
+ODD_PLACES = ["cpu", 3, True, [0], jax.sharding.SingleDeviceSharding, object()]
+
+
+@pytest.mark.parametrize("value", ODD_PLACES, ids=lambda value: type(value).__name__)
+def test_a_place_that_is_neither_a_device_nor_a_sharding_is_refused(load, value):
+    """By `load`, by `inspect`, and by `batches`, which takes a sharding alone."""
+    for ask in (datarax.load, datarax.inspect):
+        with pytest.raises(TypeError, match=r"placement is a jax\.Device or .*got .*; give jax"):
+            ask("memory:", data=DATA, placement=value)
+    for mode in ("eager", "lazy"):
+        with pytest.raises(TypeError, match=r"sharding is a jax\.sharding\.Sharding, got .*; give"):
+            load(mode=mode).batches(2, sharding=value)
+
+
+def test_a_device_is_no_sharding_of_batches_and_a_spec_is_no_sharding_at_all(load):
+    """The error writes the sharding that was meant."""
+    with pytest.raises(TypeError, match=r"SingleDeviceSharding\(device\)"):
+        load().batches(2, sharding=jax.devices()[0])
+    spec = jax.sharding.PartitionSpec("data")
+    for ask in (lambda: load().batches(2, sharding=spec), lambda: load(placement=spec)):
+        with pytest.raises(TypeError, match=r"NamedSharding\(mesh, .*'data'.*names the devices"):
+            ask()
+
+
+@pytest.mark.parametrize("rngs", [5, "a", jax.random.key(0), {"shuffle": 1}, True])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_rngs_of_another_kind_are_refused(load, rngs, shuffle):
+    """Where they would supply a seed, where they would not, and in a copy."""
+    for ask in (lambda: load(shuffle=shuffle, rngs=rngs), lambda: load().copy(rngs=rngs)):
+        with pytest.raises(TypeError, match=r"(?s)rngs is an nnx\.Rngs.*a number alone is a seed"):
+            ask()
+
+
 # Access
 
 

@@ -312,6 +312,10 @@ def test_prefetch_is_a_number(load):
     for prefetch in (1.5, True, "2", None):
         with pytest.raises(TypeError, match="prefetch is a number of pieces"):
             load().batches(2, prefetch=prefetch)
+    with pytest.raises(ValueError, match="prefetch is a number of pieces, 0 or more, got -1"):
+        load().batches(2, prefetch=-1)
+    for prefetch in (0, np.int64(2), jax.numpy.int32(2)):
+        assert len(list(load(mode="lazy").batches(2, prefetch=prefetch))) == 5
 
 
 @pytest.mark.parametrize("state", [{}, {"source": {}}, {"source": {}, "stop_epoch": -1}])

@@ -168,3 +168,14 @@ def test_programs_do_not_keep_a_source_alive(load):
     del source
     gc.collect()
     assert host() is None
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy", "streaming"])
+@pytest.mark.parametrize("size", [12, 2**40, 2**70])
+def test_a_batch_size_beyond_the_dataset_makes_no_step_and_ends_the_epoch(load, mode, size):
+    """Of any magnitude: there is no batch of that size, and no program for it."""
+    source = load(11, mode=mode)
+    carry, ys = source.scan_epoch(lambda c, batch: (c + 1, batch["x"].sum()), 0, batch_size=size)
+    assert (int(carry), ys.shape) == (0, (0,))
+    assert source.get_state()["cursor"]["epoch"] == 1
+    assert source.get_operation_stats() == {"applied_count": 0, "skipped_count": 11}

@@ -174,3 +174,13 @@ def test_batches_carry_the_statistics_of_their_source():
     again.set_state(through_json(batches.get_state()))
     np.testing.assert_array_equal(other.get_statistics()["mean"], DATA["x"][:4].mean(0))
     assert next(again)["label"].tolist() == next(batches)["label"].tolist()
+
+
+@pytest.mark.parametrize("stats", [{1: 2, "a": 3}, {"a": [{"b": {None: 1, "c": 2}}]}])
+def test_statistics_whose_names_have_no_common_order_are_refused(load, stats):
+    """JAX sorts names; what was set before stays."""
+    source = load()
+    source.set_statistics({"mean": 1.0})
+    with pytest.raises(TypeError, match="statistics have names of one kind.*with strings"):
+        source.set_statistics(stats)
+    assert source.get_statistics() == {"mean": 1.0}

@@ -28,7 +28,7 @@ from datarax.staging import (
     ahead,
     piece_batches,
 )
-from datarax.transfer import check_divides
+from datarax.transfer import check_divides, check_sharding
 
 if TYPE_CHECKING:
     from datarax.core.data_source import DataSourceModule
@@ -54,16 +54,13 @@ class Batches:
     ) -> None:
         self._source = source
         self._size = check_size(batch_size, "batch_size")
-        self._epochs = check_size(epochs, "epochs")
+        self._epochs = check_size(epochs, "epochs", of="passes")
         if remainder not in ("drop", "pad", "keep"):
             raise ValueError(f"remainder is 'drop', 'pad' or 'keep', got {remainder!r}")
-        if isinstance(prefetch, bool) or not isinstance(prefetch, int):
-            raise TypeError(f"prefetch is a number of pieces, got {prefetch!r}")
-        if prefetch < 0:
-            raise ValueError(f"prefetch is a number of pieces, 0 or more, got {prefetch}")
+        check_sharding(sharding, "sharding")
         self._remainder = remainder
         self._sharding = sharding
-        self._prefetch = prefetch
+        self._prefetch = check_size(prefetch, "prefetch", of="pieces", least=0)
         self._length = source._known_length()
         if sharding is not None:
             check_divides(sharding, self._size, "a batch")

@@ -48,7 +48,11 @@ def scan_epoch(
     token = cursor.begin()
     epoch, offset = cursor.epoch, cursor.offset
     on_device = source._on_device()
-    if on_device is not None:
+    known = source._known_length()
+    parts: list[Any] = []
+    if known is not None and size > known:  # no batch, and no program for a size of any magnitude
+        trips, skipped = 0, known - offset
+    elif on_device is not None:
         data, words = on_device
         length = len(source)
         trips, skipped = divmod(length - offset, size)
@@ -61,7 +65,6 @@ def scan_epoch(
         carry, ys = program(carry, data, place, jnp.int32(trips))
         parts = [ys]
     else:
-        known = source._known_length()
         many = piece_batches(source.element_spec(), size)
         if known is not None:
             many = min(many, max(1, known // size))

@@ -127,6 +127,25 @@ def assemble(
     }
 
 
+def check_placement(value: Any, option: str) -> None:
+    """Raise TypeError unless `value` is a device, a sharding, or None."""
+    if not isinstance(value, jax.Device | jax.sharding.Sharding | None):
+        raise _no_sharding(value, f"{option} is a jax.Device or a jax.sharding.Sharding")
+
+
+def check_sharding(value: Any, option: str) -> None:
+    """Raise TypeError unless `value` is a sharding, or None."""
+    if not isinstance(value, jax.sharding.Sharding | None):
+        raise _no_sharding(value, f"{option} is a jax.sharding.Sharding")
+
+
+def _no_sharding(value: Any, expected: str) -> TypeError:
+    give = "jax.sharding.NamedSharding(mesh, spec), or jax.sharding.SingleDeviceSharding(device)"
+    if isinstance(value, jax.sharding.PartitionSpec):
+        give = f"jax.sharding.NamedSharding(mesh, {value!r}), which names the devices too"
+    return TypeError(f"{expected}, got {type(value).__name__} {value!r}; give {give}")
+
+
 def check_divides(sharding: jax.sharding.Sharding, size: int, what: str) -> None:
     """Raise ValueError where `size` rows do not divide over the sharding's leading dimension."""
     try:

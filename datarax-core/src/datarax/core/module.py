@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 from flax.errors import TraceContextError
 
+from datarax.core.checks import check_rngs
 from datarax.core.config import DataraxModuleConfig
 from datarax.core.state import OptionalVariable, pack, restore
 from datarax.transfer import to_device
@@ -56,7 +57,7 @@ class DataraxModule(nnx.Module):
         name: As given.
 
     Raises:
-        TypeError: If `config` is not a `DataraxModuleConfig`.
+        TypeError: If `config` is not a `DataraxModuleConfig`, or `rngs` not an `nnx.Rngs`.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class DataraxModule(nnx.Module):
                 f"{type(self).__name__} takes a DataraxModuleConfig, "
                 f"got {type(config).__name__} {config!r}"
             )
+        check_rngs(rngs, type(self).__name__)
         self.config = config
         self.rngs = rngs
         self.name = name
@@ -149,12 +151,13 @@ class DataraxModule(nnx.Module):
         `nnx.jit`.
 
         Raises:
-            TypeError: If they are not a mapping.
+            TypeError: If they are not a mapping, or the names in one cannot be sorted, as JAX does.
         """
         if not isinstance(stats, Mapping):
             raise TypeError(
                 f"statistics are a dict of names to values, got {type(stats).__name__} {stats!r}"
             )
+        _check_names(stats)
         self._computed_stats.set_value(dict(stats))
         self._stats_reset.set_value(None)
 
@@ -284,3 +287,19 @@ class DataraxModule(nnx.Module):
                     f"{type(self).__name__} draws from the RNG stream {required!r}, which is not "
                     f"available; available are {list(stream_names)!r}"
                 )
+
+
+def _check_names(tree: Any) -> None:
+    """Raise TypeError where a mapping in `tree` has names of kinds that have no common order."""
+    if isinstance(tree, Mapping):
+        try:
+            sorted(tree)
+        except TypeError:
+            raise TypeError(
+                f"statistics have names of one kind, since JAX sorts them, got {list(tree)!r}; "
+                "name them all with strings"
+            ) from None
+        tree = list(tree.values())
+    if isinstance(tree, list | tuple):
+        for item in tree:
+            _check_names(item)

@@ -44,8 +44,13 @@ def choose_mode(
         streams: Whether its reader is a `StreamReader`, which goes forward only.
 
     Raises:
+        TypeError: If the placement is neither a device nor a sharding.
         ValueError: If the reader does not offer the mode, or an option has no meaning in it.
     """
+    if config.placement is not None:
+        from datarax.transfer import check_placement
+
+        check_placement(config.placement, "placement")
     plan = _forward(config, layout, size, who) if streams else _indexed(config, layout, size, who)
     if plan.mode != "eager" and config.placement is not None:
         raise ValueError(

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from datarax.core.checks import check_rngs
 from datarax.sources.config import SourceConfig
 
 
@@ -18,8 +19,10 @@ def with_seed(config: SourceConfig, rngs: nnx.Rngs | None) -> SourceConfig:
     A stochastic config needs `rngs` for its stream, and may give a seed beside them.
 
     Raises:
+        TypeError: If `rngs` is no `nnx.Rngs`.
         ValueError: If both give a seed.
     """
+    check_rngs(rngs, type(config).__name__)
     if rngs is None:
         return config
     if config.seed is not None and not config.stochastic:
