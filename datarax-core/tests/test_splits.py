@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import datarax
 from datarax.errors import UnknownSplitError
+from datarax.registry.uri import parse_uri
 from datarax.sources import MemoryReader, SplitReader, choose_split, parse_split
 
 
@@ -130,6 +132,41 @@ def test_a_bound_beyond_100_beside_percents_says_that_it_is_one_of_percents_too(
     """As TFDS and `datasets` read it: a slice has one unit."""
     with pytest.raises(UnknownSplitError, match="150% is beyond 100%, as both bounds are percents"):
         parse_split("train[10%:150]")
+
+
+@pytest.mark.parametrize(
+    ("expression", "written"),
+    [
+        ("train test", "split=train%2Btest"),
+        ("train   test", "split=train%2Btest"),
+        ("train[:80%] test", "split=train[:80%25]%2Btest"),
+    ],
+)
+def test_a_blank_where_a_sum_was_meant_says_how_a_query_writes_it(expression, written):
+    """`?split=train+test` arrives as 'train test', as urlencode writes a blank."""
+    with pytest.raises(UnknownSplitError, match="stands for a blank") as caught:
+        parse_split(expression)
+    assert f"write '{written}' there" in str(caught.value)
+    uri = f"memory:?{written}"
+    assert len(parse_split(parse_uri(uri).options["split"])) == 2
+
+
+@pytest.mark.parametrize(
+    "expression", ["train [", "train[:3] ]", "train[ 3 ", "train[:3]test", "a]"]
+)
+def test_no_query_is_written_for_what_no_sum_makes_whole(expression):
+    """The hint is given only where its expression follows the grammar."""
+    with pytest.raises(UnknownSplitError, match="at position") as caught:
+        parse_split(expression)
+    assert "%2B" not in str(caught.value)
+
+
+def test_a_plus_in_the_query_of_a_uri_is_told_by_load():
+    """The error of the split names the way to write it."""
+    with pytest.raises(UnknownSplitError, match=r"write 'split=train%2Btrain' there"):
+        datarax.load("memory:?split=train+train", data={"x": [1, 2]})
+    with datarax.load("memory:?split=train%2Btrain", data={"x": [1, 2]}) as source:
+        assert len(source) == 4
 
 
 def test_no_split_is_the_only_one_else_train_else_an_error_that_lists_them():

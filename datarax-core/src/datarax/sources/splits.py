@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import quote
 
 from datarax.errors import UnknownSplitError, listing, nearest
 from datarax.sources.fields import Field
@@ -106,7 +107,7 @@ def parse_split(expression: str) -> tuple[SplitTerm, ...]:
             return tuple(terms)
         if expression[position] != "+":
             what = "']' is missing" if expression[position] == "[" else "'+' or the end is expected"
-            raise _malformed(expression, position, what)
+            raise _malformed(expression, position, what + _sum_hint(expression))
         position += 1
 
 
@@ -296,6 +297,18 @@ def _rounding(expression: str, match: re.Match[str], bounds: Sequence[Bound | No
     if not any(bound is not None and bound.percent for bound in bounds):
         raise _malformed(expression, position, "records are not rounded, percents are")
     return known[text]
+
+
+def _sum_hint(expression: str) -> str:
+    """Return how a URI's query says a sum, where one with its blanks as '+' was likely meant."""
+    meant = "+".join(expression.split())
+    try:
+        if meant == expression or len(parse_split(meant)) < 2:
+            return ""
+    except UnknownSplitError:
+        return ""
+    written = quote(meant, safe="[]:()/")
+    return f" (a '+' in the query of a URI stands for a blank: write 'split={written}' there)"
 
 
 def _malformed(expression: str, position: int, why: str) -> UnknownSplitError:
