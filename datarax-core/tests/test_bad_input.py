@@ -347,6 +347,7 @@ def test_an_empty_slice_and_no_field_left_are_refused():
         ({"x": 3}, TypeError, "'x' is an array or a sequence of values, got int"),
         ({"x": np.float32(3)}, ValueError, "'x' is a scalar"),
         ({3: [1]}, TypeError, "got the name 3"),
+        ({"x": np.ma.array([1, 2], mask=[0, 1])}, ValueError, "1 values masked"),
     ],
 )
 def test_data_of_another_form_is_refused_with_what_it_is(data, error, what):

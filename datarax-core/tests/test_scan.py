@@ -179,3 +179,14 @@ def test_a_batch_size_beyond_the_dataset_makes_no_step_and_ends_the_epoch(load, 
     assert (int(carry), ys.shape) == (0, (0,))
     assert source.get_state()["cursor"]["epoch"] == 1
     assert source.get_operation_stats() == {"applied_count": 0, "skipped_count": 11}
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy", "streaming"])
+@pytest.mark.parametrize("shape", [(0,), (3, 0)])
+def test_leaves_without_values_are_scanned_as_they_are_iterated(mode, shape):
+    """An array of no values has a shape all the same."""
+    data = {"x": np.zeros((7, *shape), np.float32), "n": np.arange(7, dtype=np.int32)}
+    with datarax.load("memory:", data=data, mode=mode) as source:
+        total, ys = source.scan_epoch(lambda c, b: (c + b["n"].sum(), b["x"]), 0, batch_size=2)
+        assert (int(total), ys.shape) == (15, (3, 2, *shape))
+        assert [batch["x"].shape for batch in source.batches(2)] == 3 * [(2, *shape)]

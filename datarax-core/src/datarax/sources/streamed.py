@@ -73,7 +73,8 @@ def streamed_stacks(
 
 def flat(buffer: Any) -> Any:
     """Return a stack of batches as one run of elements."""
-    return buffer.reshape(-1, *buffer.shape[2:])
+    many, size = buffer.shape[:2]
+    return buffer.reshape(many * size, *buffer.shape[2:])  # -1 is ambiguous where leaves are empty
 
 
 def rechunked(pieces: Iterator[Columns], rows: int, *, whole: int = 1) -> Iterator[Columns]:
