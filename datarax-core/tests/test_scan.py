@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import datarax
+
 MODES = pytest.mark.parametrize("mode", ["eager", "lazy"])
 
 

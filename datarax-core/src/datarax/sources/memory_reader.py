@@ -101,7 +101,8 @@ def _columns(data: Any) -> Mapping[str, Any]:
 
 def _column(name: str, column: Any) -> tuple[Any, Field]:
     if hasattr(column, "__array__"):
-        if masked := np.ma.count_masked(column) if isinstance(column, np.ma.MaskedArray) else 0:
+        masked = int(np.ma.getmaskarray(column).sum()) if np.ma.isMaskedArray(column) else 0
+        if masked:
             raise ValueError(
                 f"the column {name!r} is a masked array with {masked} values masked, and no value "
                 "can be missing from an array: give column.filled(value)"
