@@ -31,6 +31,7 @@ ODD = {
     "null": "cannot be read (None names no type)",
     "{}": "cannot be read (it names no type)",
     "{class_label: {names: {'0': a, '2': b}}}": "cannot be read (its classes are numbered [0, 2])",
+    "{class_label: {names: 5}}": "cannot be read (its names are 5)",
 }
 
 

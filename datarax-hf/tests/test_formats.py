@@ -22,6 +22,7 @@ from datarax.errors import (
     UnknownSplitError,
 )
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.formats.form import DECLINED
 from datarax_hf.locate import locate
 from datarax_hf.reader import open_reader
 
@@ -37,6 +38,13 @@ def csv_bytes(separator=","):
         for row in ROWS
     ]
     return "\n".join([separator.join(ROWS[0]), *quoted, ""]).encode()
+
+
+def framed(data):
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "lz4") as file:
+        file.write(data)
+    return bytes(sink.getvalue())
 
 
 def arrow_bytes(table=TABLE, writer=pa.ipc.new_file):
@@ -109,6 +117,7 @@ SAME = {
     "tsv": {"a.tsv": csv_bytes("\t")},
     "semicolons": {"a.csv": csv_bytes(";"), "README.md": card(data_files="a.csv", sep=";")},
     "jsonl": {"a.jsonl": lines()},
+    "csv.lz4": {"a.csv.lz4": framed(csv_bytes())},
     "jsonl.gz": {"a.jsonl.gz": gzip.compress(lines().encode())},
     "json": {"a.json": json.dumps(ROWS, indent=1)},
     "json field": {
@@ -269,6 +278,34 @@ def test_parameters_of_the_card_are_honoured_or_refused(read):
         read({"README.md": card(data_files="a.csv", thousands=",")})
     with pytest.raises(NotSupportedError, match="sep='::'"):
         read({"README.md": card(data_files="a.csv", sep="::")})
+
+
+def test_parameters_that_are_as_they_are_anyway_say_nothing(read):
+    """Those of pandas that are not honoured may stand in a card with what they are by default."""
+    usual = {**DECLINED, "quoting": 0, "doublequote": True, "header": "infer"}
+    got = records(read({"a.csv": "x\n1\n", "README.md": card(data_files="a.csv", **usual)}))
+    assert got == [{"x": 1}]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"quoting": "x"}, "quoting='x'"),
+        ({"quoting": 4}, "quoting=4"),
+        ({"doublequote": "no"}, "doublequote='no'"),
+        ({"skip_blank_lines": 3}, "skip_blank_lines=3"),
+        ({"na_filter": False}, "'na_filter', which is not honoured"),
+        ({"skipfooter": 1}, "'skipfooter', which is not honoured"),
+        ({"encoding": "base64"}, "encoding='base64'.*no text"),
+        ({"encoding": "nope"}, "encoding='nope'.*no text"),
+        ({"encoding": 5}, "encoding=5.*no text"),
+        ({"encoding_errors": "wrong"}, "encoding_errors='wrong'.*no text"),
+    ],
+    ids=str,
+)
+def test_parameters_that_cannot_be_are_named(read, given, said):
+    with pytest.raises(NotSupportedError, match=said):
+        read({"a.csv": "x\n1\n", "README.md": card(data_files="a.csv", **given)})
 
 
 def test_a_file_of_names_alone_has_no_records(read):

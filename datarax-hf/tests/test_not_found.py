@@ -78,6 +78,17 @@ WHERE = pytest.mark.parametrize("where", ["on the Hub", "in a folder"])
             {"a.foo": "x", "README.md": card("'*.foo'")},
             "'*.foo' for the split 'train' matches no file of a known format",
         ),
+        (
+            {
+                "a.csv": "x\n1\n",
+                "README.md": "---\nconfigs: [{config_name: a, data_files: []}]\n---",
+            },
+            "card's data_files of the config 'a' are empty",
+        ),
+        (
+            {"a.csv": "x\n1\n", "README.md": "---\nconfigs: [{config_name: a, data_dir: b}]\n---"},
+            "the card's data_dir 'b' holds no file",
+        ),
         ({"data.bin": "x"}, "no files of a format that is read; read are parquet"),
         ({"data.bin": "x"}, "its files are 'data.bin'"),
         ({f"{i}.bin": "x" for i in range(7)}, "'4.bin' and 2 more"),

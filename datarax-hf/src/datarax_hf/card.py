@@ -360,6 +360,8 @@ def _feature(entry: Any) -> Any:
     feature = {**options, "_type": _TYPES.get(word, word)}
     if word == "class_label" and isinstance(feature.get("names"), Mapping):
         feature["names"] = _names_in_order(feature["names"])
+    if word == "class_label" and not isinstance(feature.get("names"), list | str | None):
+        raise TypeError(f"its names are {_shown(feature['names'])}")
     return feature
 
 

@@ -7,7 +7,7 @@ of the files this machine lacks.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,8 @@ class Contents:
             for name in found_in
             for note in self.unmatched(name, None if split is None else (split,))
         ]
+        for entry in self.card.configs:
+            unmatched += self._in_vain(entry) if entry.name in found_in else ()
         files = [name for name in self.snapshot.files if name not in _NO_DATA]
         shown = listing(files[:FILES_SHOWN])
         there = f"its files are {shown}" if files else "it has no files"
@@ -178,6 +180,14 @@ class Contents:
             if name == config and (splits is None or split in splits)
             for glob in globs
         ]
+
+    def _in_vain(self, entry: CardConfig) -> Iterator[str]:
+        """Yield what an entry of the card says of its files that there are none of."""
+        folder = f"{entry.data_dir}/"
+        if entry.data_dir and not any(name.startswith(folder) for name in self.snapshot.files):
+            yield f"the card's data_dir {entry.data_dir!r} holds no file"
+        if entry.data_files is not None and not any(entry.data_files.values()):
+            yield f"the card's data_files of the config {entry.name!r} are empty"
 
     def _why_unmatched(self, glob: str) -> str:
         if leads_out(glob):

@@ -35,6 +35,7 @@ _MAGIC: dict[bytes, Callable[[Any], Any]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
     b"\x28\xb5\x2f\xfd": lambda file: pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"),
+    b"\x04\x22\x4d\x18": lambda file: pa.CompressedInputStream(pa.PythonFile(file, "r"), "lz4"),
 }
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _ENCRYPTED = 1
@@ -81,10 +82,14 @@ class Characters:
         self._mark = 0
         self._size = 0 if begin else check_head(name, origin, empty=empty)
         try:
-            self._plain = codecs.lookup(encoding).name == "utf-8"
+            b"a".decode(encoding, "ignore")  # which those of bytes, such as base64, refuse
             codecs.lookup_error(errors)
-        except (LookupError, TypeError) as error:
-            raise NotSupportedError(f"hf:{origin.dataset}: {error}") from error
+        except (LookupError, TypeError, UnicodeError) as error:
+            raise NotSupportedError(
+                f"hf:{origin.dataset}: the card gives encoding={encoding!r} and "
+                f"encoding_errors={errors!r}, by which no text is read: {error}"
+            ) from error
+        self._plain = codecs.lookup(encoding).name == "utf-8"
         self._stored = origin.open(name)
         try:
             if begin is None:

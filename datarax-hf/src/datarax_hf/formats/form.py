@@ -30,11 +30,16 @@ OPTIONS: dict[str, Any] = {
     "encoding": "utf-8",
     "encoding_errors": "strict",
 }
-DECLINED = (
-    *("comment", "converters", "date_format", "decimal", "dialect", "false_values", "index_col"),
-    *("lineterminator", "na_filter", "nrows", "on_bad_lines", "prefix", "skipfooter"),
-    *("skipinitialspace", "thousands", "true_values", "usecols"),
-)
+DECLINED: dict[str, Any] = {
+    **dict.fromkeys(("comment", "converters", "date_format", "dialect", "false_values")),
+    **dict.fromkeys(("index_col", "lineterminator", "nrows", "prefix", "thousands")),
+    **dict.fromkeys(("true_values", "usecols")),
+    "decimal": ".",
+    "na_filter": True,
+    "on_bad_lines": "error",
+    "skipfooter": 0,
+    "skipinitialspace": False,
+}
 MISSING = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
@@ -92,6 +97,16 @@ def form_of(name: str, origin: Origin, settings: Settings) -> Form:
     what = f"hf:{origin.dataset}, CSV"
     options = settings.given(OPTIONS, DECLINED, what)
     separator = options["delimiter"] or options["sep"] or ("\t" if is_tabbed(name) else ",")
+    for option in ("doublequote", "skip_blank_lines", "keep_default_na"):
+        if not isinstance(options[option], bool):
+            raise NotSupportedError(
+                f"{what}: the card gives {option}={options[option]!r}; it is true or false"
+            )
+    if type(options["quoting"]) is not int or not 0 <= options["quoting"] <= csv.QUOTE_NONE:
+        raise NotSupportedError(
+            f"{what}: the card gives quoting={options['quoting']!r}; it is a number of pandas, "
+            f"from 0 to {csv.QUOTE_NONE}"
+        )
     quoted = options["quoting"] != csv.QUOTE_NONE
     for option, value in (
         ("sep", separator),

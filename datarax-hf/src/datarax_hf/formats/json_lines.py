@@ -55,7 +55,7 @@ def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Itera
         CorruptDataError: If it is not JSON, with the line.
         WiderTypesError: If it does not fit `guess`, which is wider now: it is to be read again.
     """
-    options = settings.given(OPTIONS, (), f"hf:{origin.dataset}, JSON")
+    options = settings.given(OPTIONS, {}, f"hf:{origin.dataset}, JSON")
     features = settings.features or {}
     # What describes images need not name all that the card does.
     due = {} if settings.described else features

@@ -40,7 +40,7 @@ def open_shards(names: Sequence[str], origin: Origin, settings: Settings) -> lis
 
 def check_parquet(settings: Settings, dataset: str) -> None:
     """Raise where the card gives a parameter that would leave out rows or columns of parquet."""
-    settings.given({}, ("columns", "filters"), f"hf:{dataset}, parquet")
+    settings.given({}, dict.fromkeys(("columns", "filters")), f"hf:{dataset}, parquet")
 
 
 def _open(name: str, origin: Origin, settings: Settings, declared: Declared) -> Shard:
@@ -60,7 +60,9 @@ def _image_folder(names: Sequence[str], origin: Origin, settings: Settings) -> l
     from datarax_hf.formats.image_folder import DescribedShard, ImageShard, metadata_shards
 
     known = {"drop_labels": None, "drop_metadata": None}
-    settings.given(known, ("filters", "metadata_filenames"), f"hf:{origin.dataset}, images")
+    settings.given(
+        known, dict.fromkeys(("filters", "metadata_filenames")), f"hf:{origin.dataset}, images"
+    )
     images = [name for name in names if kind_of(name) == _FOLDER]
     if not settings.described:
         return [ImageShard(images, origin, settings)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ class Settings:
     held: bool = False
 
     def given(
-        self, known: Mapping[str, Any], declined: Collection[str], what: str
+        self, known: Mapping[str, Any], declined: Mapping[str, Any], what: str
     ) -> dict[str, Any]:
         """Return the parameters of a format, with their defaults where the card gives none.
 
@@ -49,16 +49,18 @@ class Settings:
 
         Args:
             known: The parameters that are honoured, and their defaults.
-            declined: Those that would change what is read, and are not honoured.
+            declined: Those that would change what is read, and are not honoured, and the values
+                with which they change nothing.
             what: The format and the dataset, for messages.
 
         Raises:
             NotSupportedError: If the card gives one that is not honoured.
         """
-        refused = sorted(set(self.options) & set(declined))
-        if refused:
-            raise NotSupportedError(
-                f"{what}: the card gives the parameter {refused[0]!r}, which is not honoured; "
-                f"honoured are {listing(known)}"
-            )
+        for name in sorted(self.options.keys() & declined.keys()):
+            value = self.options[name]
+            if value is not None and repr(value) != repr(declined[name]):
+                raise NotSupportedError(
+                    f"{what}: the card gives the parameter {name!r}, which is not honoured; "
+                    f"honoured are {listing(known)}"
+                )
         return {name: self.options.get(name, default) for name, default in known.items()}

@@ -26,7 +26,7 @@ SAMPLES = ("line", "paragraph", "document")
 
 def tables(name: str, origin: Origin, settings: Settings, guess: Guess) -> Iterator[pa.Table]:
     """Yield the records of a text file, in pieces."""
-    options = settings.given(OPTIONS, (), f"hf:{origin.dataset}, text")
+    options = settings.given(OPTIONS, {}, f"hf:{origin.dataset}, text")
     if options["sample_by"] not in SAMPLES:
         raise NotSupportedError(
             f"hf:{origin.dataset}: the card gives sample_by={options['sample_by']!r}; "
