@@ -84,3 +84,19 @@ def test_integers_beyond_32_bits_are_an_error_and_no_wrap(value):
 def test_elements_are_stacked_under_tracing_too():
     batch = jax.jit(lambda x: Batch.from_elements([{"x": x}, {"x": x + 1}]))(jnp.int32(3))
     assert batch["x"].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        (5, "a sequence of mappings, got int"),
+        (({"x": row} for row in range(2)), "got generator; make a list"),
+        ([1, 2], "element 0 is a mapping of field names to values, got int 1"),
+        ([{"x": 1}, None], "element 1 is a mapping"),
+        ([{1: 1, "x": 2}], "got the name 1"),
+    ],
+)
+def test_what_are_no_elements_is_refused_with_what_it_is(elements, said):
+    """Before any is stacked."""
+    with pytest.raises(TypeError, match=said):
+        Batch.from_elements(elements)

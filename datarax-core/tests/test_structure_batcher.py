@@ -231,3 +231,18 @@ def test_calls_are_counted_and_saved():
     other = batcher()
     other.set_state(made.get_state())
     assert other.get_operation_stats() == {"applied_count": 1, "skipped_count": 0}
+
+
+@pytest.mark.parametrize("pad", [5, [("x", 1)], {1: 2}, {"x": "2"}, {"x": True}])
+def test_a_pad_of_another_form_is_refused(pad):
+    """As sources refuse it."""
+    with pytest.raises(TypeError, match=r"pad(\['x'\] is an integer| maps a field)"):
+        BatcherConfig(batch_size=2, pad=pad)
+
+
+@pytest.mark.parametrize("given", [None, 5, iter([{"x": 1}]), {"x": 1}])
+@pytest.mark.parametrize("pad", [None, {"x": 2}])
+def test_what_is_no_sequence_of_elements_is_refused(given, pad):
+    """An iterator would be gone after the first look at it."""
+    with pytest.raises(TypeError, match="elements are a sequence of mappings, got"):
+        Batcher(BatcherConfig(batch_size=2, pad=pad))(given)

@@ -212,3 +212,16 @@ def test_importing_datarax_does_not_import_the_structural_processors():
         )
         assert run.stdout.strip() == expected
     assert "structure" not in datarax.__all__
+
+
+@pytest.mark.parametrize("seed", ["a", True, 2.5])
+def test_a_seed_that_is_no_integer_is_refused(seed):
+    """As sources refuse it."""
+    with pytest.raises(TypeError, match="seed is an integer, got"):
+        SamplerConfig(kind="shuffled", seed=seed)
+
+
+def test_a_range_begins_somewhere():
+    """None is the end of a range, not its start."""
+    with pytest.raises(TypeError, match="start is an index, an integer, got None"):
+        SamplerConfig(kind="range", start=None)

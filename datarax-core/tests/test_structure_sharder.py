@@ -87,3 +87,26 @@ def test_a_sharder_goes_through_nnx_jit_without_retracing_for_its_clones():
     for one in (made, nnx.clone(made), made.copy()):
         total(one, jnp.arange(3))
     assert len(traces) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"mesh": None}, "mesh is a jax.sharding.Mesh, got NoneType"),
+        ({"mesh": 5, "axes": "data"}, "mesh is a jax.sharding.Mesh, got int 5"),
+        ({"axes": 5}, "axes are names of mesh axes, got int 5"),
+    ],
+)
+def test_a_mesh_or_axes_of_another_kind_are_refused(words, said):
+    """At construction, before any batch."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
+    with pytest.raises(TypeError, match=said):
+        SharderConfig(**{"mesh": mesh, **words})
+
+
+@pytest.mark.parametrize("batch", [None, 5, [np.arange(3)]])
+def test_what_is_no_batch_is_refused(batch):
+    """A batch has names."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
+    with pytest.raises(TypeError, match="a batch is a mapping of names to arrays, got"):
+        Sharder(SharderConfig(mesh=mesh))(batch)

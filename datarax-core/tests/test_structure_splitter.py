@@ -304,3 +304,24 @@ def test_a_config_is_frozen_with_what_it_holds():
     with pytest.raises(TypeError, match="cannot be changed"):
         config.fractions["train"] = 0.7
     assert hash(config) == hash(SplitterConfig(fractions=dict(THREE)))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"fractions": 5},
+        {"fractions": [0.5, 0.5]},
+        {"fractions": {"a": "x"}},
+        {"fractions": {1: 1.0}},
+        {"by": 5},
+        {"seed": "x"},
+        {"seed": True},
+        {"seed": 2.5},
+    ],
+    ids=repr,
+)
+def test_a_value_of_another_kind_is_refused_by_its_name(words):
+    """At construction, before a dataset is read."""
+    (name,) = words
+    with pytest.raises(TypeError, match=rf"^{name} (is|map) .*, got "):
+        SplitterConfig(**{"fractions": {"a": 1.0}, **words})

@@ -30,9 +30,11 @@ class Batch(dict[str, Any]):
             elements: At least one element; all have the same keys, shapes and dtypes.
 
         Raises:
+            TypeError: If they are no sequence of mappings with string keys.
             ValueError: If there is none, two differ, or an integer does not fit its array; the
                 text names the field.
         """
+        check_elements(elements)
         if not elements:
             raise ValueError("a batch is made of one element or more, got none")
         return cls(_stack(elements, ()))
@@ -56,12 +58,30 @@ class Batch(dict[str, Any]):
         return cls(zip(names, values, strict=True))
 
 
+def check_elements(elements: Any) -> None:
+    """Raise TypeError unless `elements` is a sequence of mappings with string keys."""
+    if not isinstance(elements, Sequence):
+        raise TypeError(
+            f"elements are a sequence of mappings, got {type(elements).__name__}; "
+            "make a list of what gives them one by one"
+        )
+    for row, element in enumerate(elements):
+        if not isinstance(element, Mapping):
+            raise TypeError(
+                f"element {row} is a mapping of field names to values, "
+                f"got {type(element).__name__} {element!r}"
+            )
+
+
 def _stack(elements: Sequence[Element], path: tuple[str, ...]) -> dict[str, Any]:
     first = elements[0]
+    for name in first:
+        if not isinstance(name, str):
+            raise TypeError(f"element 0 maps field names to values, got the name {name!r}")
     for row, element in enumerate(elements):
         if element.keys() != first.keys():
             raise ValueError(
-                f"element {row} has the fields {sorted(element)} and element 0 has "
+                f"element {row} has the fields {sorted(element, key=str)} and element 0 has "
                 f"{sorted(first)}; a batch is made of elements with the same fields"
             )
     stacked: dict[str, Any] = {}

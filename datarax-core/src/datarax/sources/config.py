@@ -83,10 +83,7 @@ class SourceConfig(StructuralConfig):
                 f"local_files_only is True, False or None, got {self.local_files_only!r}"
             )
         if self.seed is not None:
-            seed = _integer("seed", self.seed)
-            if not 0 <= seed < 2**32:
-                raise ValueError(f"seed is in [0, 2**32), got {seed}")
-            object.__setattr__(self, "seed", seed)
+            object.__setattr__(self, "seed", check_seed(self.seed))
         for name in ("eager_limit", "cache_limit"):
             limit = _integer(name, getattr(self, name))
             if limit < 0:
@@ -101,18 +98,8 @@ class SourceConfig(StructuralConfig):
             )
         if self.overflow not in ("error", "cut"):
             raise ValueError(f"overflow is 'error' or 'cut', got {self.overflow!r}")
-        self._check_pad()
-
-    def _check_pad(self) -> None:
-        if self.pad is None:
-            return
-        if not isinstance(self.pad, Mapping):
-            raise TypeError(f"pad maps a field to a width, got {self.pad!r}")
-        for name, width in self.pad.items():
-            if not isinstance(name, str):
-                raise TypeError(f"pad maps a field's name to a width, got the name {name!r}")
-            if _integer(f"pad[{name!r}]", width) < 1:
-                raise ValueError(f"pad[{name!r}] is a width of 1 or more, got {width}")
+        if self.pad is not None:
+            check_pad(self.pad)
 
     @property
     def offline(self) -> bool:
@@ -152,6 +139,35 @@ def unknown_field(
         f"{dataset}: {option} names the field {name!r}, which it does not have; "
         f"its fields are {listing(names)}.{nearest(name, names)}"
     )
+
+
+def check_seed(value: Any) -> int:
+    """Return a seed as an int.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is not in [0, 2**32).
+    """
+    seed = _integer("seed", value)
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed is in [0, 2**32), got {seed}")
+    return seed
+
+
+def check_pad(value: Any) -> None:
+    """Check that `value` maps names of fields to widths.
+
+    Raises:
+        TypeError: If it does not.
+        ValueError: If a width is below 1.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"pad maps a field to a width, got {type(value).__name__} {value!r}")
+    for name, width in value.items():
+        if not isinstance(name, str):
+            raise TypeError(f"pad maps a field's name to a width, got the name {name!r}")
+        if _integer(f"pad[{name!r}]", width) < 1:
+            raise ValueError(f"pad[{name!r}] is a width of 1 or more, got {width}")
 
 
 def _integer(name: str, value: Any) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from flax import nnx
 
-from datarax.core.batch import Batch
+from datarax.core.batch import Batch, check_elements
 from datarax.core.checks import check_size
 from datarax.core.config import StructuralConfig
 from datarax.core.module import HostCache
@@ -17,7 +17,7 @@ from datarax.core.spec import batched, layout_spec, struct
 from datarax.core.structural import StructuralModule
 from datarax.core.x64 import x64_enabled
 from datarax.errors import HostOnlyFieldError, UnknownFieldError
-from datarax.sources.config import unknown_field
+from datarax.sources.config import check_pad, unknown_field
 from datarax.sources.fields import Field
 from datarax.sources.layout import Layout
 from datarax.sources.memory_reader import MemoryReader
@@ -41,6 +41,7 @@ class BatcherConfig(StructuralConfig):
 
     Raises:
         ValueError: For a value out of range.
+        TypeError: For a value of another type.
     """
 
     batch_size: int
@@ -55,8 +56,8 @@ class BatcherConfig(StructuralConfig):
             raise ValueError(f"remainder is 'drop', 'keep' or 'pad', got {self.remainder!r}")
         if self.overflow not in ("error", "cut"):
             raise ValueError(f"overflow is 'error' or 'cut', got {self.overflow!r}")
-        for field, width in (self.pad or {}).items():
-            check_size(width, f"pad[{field!r}]")
+        if self.pad is not None:
+            check_pad(self.pad)
 
 
 class Batcher(StructuralModule):
@@ -99,11 +100,13 @@ class Batcher(StructuralModule):
             UnknownFieldError: If `pad` names a field that elements do not have or that is neither
                 text, bytes nor a sequence, or a field bears the name of the mask.
             HostOnlyFieldError: If no field is an array.
+            TypeError: If they are no sequence of mappings with string keys.
             ValueError: If elements differ in their fields, shapes or dtypes, or a value is longer
                 than its width.
         """
         if args or kwargs:
             raise TypeError(f"Batcher.process takes elements alone, got also {args!r} {kwargs!r}")
+        check_elements(input)
         size, remainder = self.config.batch_size, self.config.remainder
         elements = self._padded(input) if self.config.pad and input else input
         batches = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from datarax.core.config import StructuralConfig
 from datarax.core.module import OperationCount
 from datarax.core.spec import struct
 from datarax.core.structural import StructuralModule
+from datarax.sources.config import check_seed
 
 _KIND_OF = {
     "seed": "shuffled",
@@ -64,14 +64,14 @@ class SamplerConfig(StructuralConfig):
         if self.stochastic and self.kind != "shuffled":
             raise ValueError(f"kind={self.kind!r} draws nothing: leave stochastic out")
         self._refuse_what_has_no_meaning()
-        if not 0 <= operator.index(self.seed) < 2**32:
-            raise ValueError(f"seed is in [0, 2**32), got {self.seed}")
+        check_seed(self.seed)
         for name in ("step", "window", "stride"):
             check_size(getattr(self, name), name)
         if self.num_samples is not None:
             check_size(self.num_samples, "num_samples")
         for name, value in (("start", self.start), ("stop", self.stop)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
+            none = name == "stop" and value is None
+            if isinstance(value, bool) or not (none or isinstance(value, int)):
                 raise TypeError(f"{name} is an index, an integer, got {value!r}")
         if self.start < 0 or (self.stop is not None and self.stop < self.start):
             raise ValueError(f"start={self.start}, stop={self.stop} is no range")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ class SharderConfig(StructuralConfig):
 
     Raises:
         ValueError: If the mesh lacks an axis, or one is named twice.
+        TypeError: For a value of another type.
     """
 
     mesh: jax.sharding.Mesh
@@ -33,6 +35,14 @@ class SharderConfig(StructuralConfig):
         if isinstance(self.axes, str):
             object.__setattr__(self, "axes", (self.axes,))
         super().__post_init__()
+        if not isinstance(self.mesh, jax.sharding.Mesh):
+            raise TypeError(
+                f"mesh is a jax.sharding.Mesh, got {type(self.mesh).__name__} {self.mesh!r}"
+            )
+        if not isinstance(self.axes, tuple):
+            raise TypeError(
+                f"axes are names of mesh axes, got {type(self.axes).__name__} {self.axes!r}"
+            )
         for axis in self.axes:
             if axis not in self.mesh.axis_names:
                 raise ValueError(
@@ -73,6 +83,8 @@ class Sharder(StructuralModule):
         """
         if args or kwargs:
             raise TypeError(f"Sharder.process takes one batch, got also {args!r} {kwargs!r}")
+        if not isinstance(input, Mapping):
+            raise TypeError(f"a batch is a mapping of names to arrays, got {type(input).__name__}")
         sharding = self.config.sharding
         leaves = jax.tree_util.tree_leaves_with_path(input)
         for rows in {_rows(jax.tree_util.keystr(path), leaf) for path, leaf in leaves}:

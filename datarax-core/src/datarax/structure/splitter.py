@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from datarax.core.config import StructuralConfig
 from datarax.core.structural import StructuralModule
 from datarax.errors import NotSupportedError
-from datarax.sources.config import unknown_field
+from datarax.sources.config import check_seed, unknown_field
 from datarax.sources.hashing import hash_integers, hash_values
 from datarax.sources.reader import Reader
 from datarax.sources.splits import read_columns
@@ -33,7 +33,8 @@ class SplitterConfig(StructuralConfig):
         seed: Another seed parts otherwise.
 
     Raises:
-        ValueError: If the fractions are not shares of one whole.
+        ValueError: If the fractions are not shares of one whole, or the seed is out of range.
+        TypeError: For a value of another type.
     """
 
     fractions: Mapping[str, float]
@@ -42,13 +43,24 @@ class SplitterConfig(StructuralConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.fractions, Mapping):
+            raise TypeError(
+                f"fractions map the name of a part to its share, got {self.fractions!r}"
+            )
         shares = list(self.fractions.values())
+        given: Mapping[Any, Any] = self.fractions
+        for name, share in given.items():
+            if not isinstance(name, str) or not isinstance(share, int | float | np.floating):
+                raise TypeError(
+                    f"fractions map the name of a part to its share, got {name!r}: {share!r}"
+                )
         if not shares or min(shares) <= 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-9):
             raise ValueError(
                 f"fractions are shares above 0 with a sum of 1, got {dict(self.fractions)!r}"
             )
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed is in [0, 2**32), got {self.seed}")
+        if self.by is not None and not isinstance(self.by, str):
+            raise TypeError(f"by is the name of a field, got {type(self.by).__name__} {self.by!r}")
+        check_seed(self.seed)
 
 
 class Splitter(StructuralModule):
