@@ -104,6 +104,16 @@ def test_a_placement_that_does_not_divide_is_refused():
         MemorySource(MemorySourceConfig(placement=sharding("data"), mode="lazy"), {"x": [1]})
 
 
+@pytest.mark.parametrize("axes", [("data", "model"), (None, "model")])
+def test_a_sharding_of_more_than_the_rows_is_refused(source, axes):
+    """One sharding serves leaves of every rank, which have only their rows in common."""
+    over = sharding(*axes, shape=(4, 2), names=("data", "model"))
+    with pytest.raises(TypeError, match="splits more than the leading dimension.*give one of rows"):
+        source.batches(8, sharding=over)
+    with pytest.raises(TypeError, match="splits more than the leading dimension.*give one of rows"):
+        MemorySource(MemorySourceConfig(placement=over), {"x": np.zeros((16, 2))})
+
+
 # Sharder
 
 

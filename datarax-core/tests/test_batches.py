@@ -362,7 +362,7 @@ def test_batches_are_laid_out_over_eight_devices():
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "32 passed" in done.stdout
+    assert "36 passed" in done.stdout
 
 
 def test_batches_before_a_record_that_cannot_be_read_are_delivered():

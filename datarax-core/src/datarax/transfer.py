@@ -147,13 +147,33 @@ def _no_sharding(value: Any, expected: str) -> TypeError:
 
 
 def check_divides(sharding: jax.sharding.Sharding, size: int, what: str) -> None:
-    """Raise ValueError where `size` rows do not divide over the sharding's leading dimension."""
+    """Raise ValueError where `size` rows do not divide over the sharding's leading dimension.
+
+    Raises:
+        TypeError: If it splits another dimension.
+    """
     try:
-        sharding.shard_shape((size,))
+        rows_of_a_device(sharding, size)
     except ValueError as error:
         raise ValueError(
             f"{what} of {size} rows cannot be laid out as {sharding}: {error}"
         ) from error
+
+
+def rows_of_a_device(sharding: jax.sharding.Sharding, size: int) -> int:
+    """Return how many of `size` rows one device holds.
+
+    Raises:
+        ValueError: If they do not divide.
+        TypeError: If it splits another dimension than the leading one, which alone all leaves have.
+    """
+    try:
+        return int(sharding.shard_shape((size,))[0])
+    except IndexError:
+        raise TypeError(
+            f"{sharding} splits more than the leading dimension, and one sharding serves leaves of "
+            "every rank; give one of rows, such as NamedSharding(mesh, PartitionSpec('data'))"
+        ) from None
 
 
 def pad_rows(batch: Mapping[str, Any], size: int, mask: str) -> dict[str, Any]:

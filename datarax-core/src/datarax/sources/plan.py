@@ -114,8 +114,10 @@ def _share(placement: Any, size: int, total: int) -> int:
     """Return the bytes of one device: all of them, but where a sharding splits the rows."""
     if placement is None or not hasattr(placement, "shard_shape"):
         return total
+    from datarax.transfer import rows_of_a_device
+
     try:
-        rows = int(placement.shard_shape((size,))[0])
+        rows = rows_of_a_device(placement, size)
     except ValueError as error:
         raise ValueError(
             f"placement={placement} cannot hold {size} rows: {error}; take a split whose length "
