@@ -129,7 +129,8 @@ class DataSourceModule(HostSlot, StructuralModule):
         """Return a pass over the elements of the current epoch.
 
         It begins at its first `next`: at the beginning of the epoch, or after `set_state` where
-        that stood. When its last element is delivered, the epoch has advanced.
+        that stood. When its last element is delivered, the epoch has advanced. It is for one thread
+        at a time, as a generator is; threads may share an iterator of `batches`.
         """
         host = self._host
         host.check_open(self._who())
