@@ -236,6 +236,13 @@ def test_damage_on_the_way_is_an_error_that_names_file_and_row_group(hub, stream
         numbers(source)
 
 
+def test_a_server_that_asks_for_a_long_wait_is_an_error_that_says_how_long(hub, stream):
+    """More than five minutes are not waited for."""
+    hub.fault(FILES[0], status=429, headers={"Retry-After": "4000"}, times=99)
+    with pytest.raises(HubConnectionError, match=r"in 1 try .*HTTP 429.*try again in 4000 s"):
+        numbers(stream())
+
+
 @pytest.mark.parametrize("fault", [{"stall": 20.0}, {"cut": 10, "hold": "release"}])
 @pytest.mark.parametrize("how", ["source", "batches"])
 def test_closing_ends_a_wait_for_a_slow_server(hub, stream, fault, how):

@@ -28,7 +28,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, by 
 
 from datarax.errors import SourceClosedError
 from datarax_hf.errors import HubConnectionError
-from datarax_hf.retry import LOGGER, Patience, is_transient, told
+from datarax_hf.retry import LOGGER, Patience, asked_too_long, is_transient, told
 from datarax_hf.tokens import shows_token
 
 AT_ONCE = 8
@@ -249,8 +249,14 @@ def _other_bytes(wanted: _Range, answer: Any) -> str:
 
 
 def _gave_up(wanted: _Range, tries: int, error: Exception) -> str:
+    seconds = asked_too_long(error)
+    wait = (
+        "check the network, or try again later"
+        if seconds is None
+        else f"try again in {seconds:.0f} s, as it asks"
+    )
     return (
-        f"{wanted.url} could not be read on from byte {wanted.place} in {tries} tries "
-        f"({told(error)}); check the network, or try again later: a saved state goes on from where "
-        "it was taken"
+        f"{wanted.url} could not be read on from byte {wanted.place} in {tries} "
+        f"{'try' if tries == 1 else 'tries'} ({told(error)}); {wait}: a saved state goes on from "
+        "where it was taken"
     )
