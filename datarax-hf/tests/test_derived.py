@@ -138,11 +138,29 @@ def test_what_was_used_longest_ago_makes_room(derived):
 
 
 def test_the_cap_holds_where_sizes_are_not_known_before(derived):
-    """What was just built stays."""
+    """What was used longest ago makes room for what was built; what is beyond the cap goes."""
     first = derived.file("s0", "x", written(bytes(600)))
     old(first)
     second = derived.file("s1", "x", written(bytes(600)))
     assert [first.is_file(), second.is_file()] == [False, True]
+    with pytest.raises(NotKeptError, match=r"1,001 bytes are beyond the limit of 1,000"):
+        derived.file("s2", "x", written(bytes(1001)))
+    assert kept(derived) == ["x"]
+
+
+@pytest.mark.parametrize("size", [600, None])
+def test_the_cap_holds_for_all_that_is_open_together(derived, size):
+    """What is open stays; what does not fit beside it is not kept, and nothing goes for it."""
+    path = derived.file("s0", "x", written(bytes(600)))
+    other = derived.file("s1", "x", written(bytes(300)))
+    old(other)
+    hold = derived.hold([path])
+    with pytest.raises(NotKeptError, match=r"600 bytes .* 1,000, of which files .* open take 600"):
+        derived.file("s2", "x", written(bytes(600)), size=size)
+    assert other.is_file()
+    hold.close()
+    assert derived.file("s2", "x", written(bytes(600)), size=size).is_file()
+    assert not path.is_file()
 
 
 def test_what_is_beyond_the_cap_is_not_kept(derived):

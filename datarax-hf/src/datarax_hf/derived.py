@@ -8,6 +8,7 @@ and every one can be made again, so that any of them may be deleted at any time.
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import importlib
 import json
@@ -67,6 +68,7 @@ class Derived:
         self.folders = tuple(folder / FORMAT for folder in folders)
         self.limit = limit
         self._left = 0
+        self._holds: weakref.WeakSet[Hold] = weakref.WeakSet()
 
     @classmethod
     def of(cls, config: HFSourceConfig) -> Derived:
@@ -141,32 +143,48 @@ class Derived:
                 _clear(folder)
                 if size is not None:
                     self.make_room(size)
-                _write(final, build, flush=flush)
-        if size is None and not self._fits(final.stat().st_size):
-            self._shrink(self._cap(), {final})
+                    _write(final, build, flush=flush)
+                else:
+                    counted = functools.partial(self._build_within, build)
+                    _write(final, counted, flush=flush)
         return final
 
-    def make_room(self, size: int) -> None:
+    def make_room(self, size: int, *, written: bool = False) -> None:
         """Delete what was used longest ago until `size` more bytes fit within the limit.
 
+        Args:
+            size: The bytes.
+            written: Whether they lie on the disk already, in a file that is not whole yet.
+
         Raises:
-            NotKeptError: If they cannot fit, or the disk has not that much free.
+            NotKeptError: If they cannot fit beside what is open, or the disk has not that much
+                free; then nothing is deleted.
         """
         if self._fits(size):
             return
-        cap = self._cap()
-        if size > cap:
-            raise NotKeptError(
-                f"{size:,} bytes are beyond the limit of {cap:,} (derived_limit=, or "
-                "DATARAX_CACHE_LIMIT)"
-            )
-        self._shrink(cap - size, set())
+        if self.limit is not None and size > self.limit:
+            raise _beyond(size, self.limit)
+        there = size if written else 0
+        entries = self._entries()
+        used = sum(size for _, size, _ in entries)
         with self._disk_told():
-            free = shutil.disk_usage(self._writable()).free
+            free = shutil.disk_usage(self._writable()).free + there
+        cap = (used + free) // 2 if self.limit is None else self.limit
+        if used + size > cap:
+            held = self._held()
+            stays = sum(size for _, size, path in entries if path in held)
+            if stays + size > cap:
+                raise _beyond(size, cap, stays)
+            freed = self._shrink(cap - size)
+            used, free = used - freed, free + freed
         if size > free:
             raise NotKeptError(f"{size:,} bytes are beyond the {free:,} that the disk has free")
-        used = sum(size for _, size, _ in self._entries())
         self._left = max(0, min(cap - used, free) - size) // TAKEN_ON_TRUST
+
+    def _build_within(self, build: Callable[[Path], None], path: Path) -> None:
+        """Write a file whose bytes are known once it is written, and make room for it."""
+        build(path)
+        self.make_room(path.stat().st_size, written=True)
 
     def _fits(self, size: int) -> bool:
         """Return whether so many bytes fit into what was found left, and take them from it."""
@@ -179,7 +197,7 @@ class Derived:
 
         Files that a process has open stay, and so do those of builds under way.
         """
-        freed = self._shrink(keep, set())
+        freed = self._shrink(keep)
         for folder in self.folders:
             for part in _folders(folder):
                 _clear(part)
@@ -189,14 +207,21 @@ class Derived:
 
     def hold(self, paths: Iterable[Path]) -> Hold:
         """Keep files from being pruned by any process, until the hold or this process ends."""
-        return Hold(paths)
+        hold = Hold(paths)
+        self._holds.add(hold)
+        return hold
 
-    def _cap(self) -> int:
-        if self.limit is not None:
-            return self.limit
-        used = sum(size for _, size, _ in self._entries())
-        with self._disk_told():
-            return (used + shutil.disk_usage(self._writable()).free) // 2
+    def close(self) -> None:
+        """End every hold that it gave; what is asked for afterwards is found or made as before."""
+        for hold in list(self._holds):
+            hold.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folders": self.folders, "limit": self.limit, "_left": 0}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._holds = weakref.WeakSet()
 
     def _writable(self) -> Path:
         """Return the first folder that can be written.
@@ -229,12 +254,15 @@ class Derived:
                             entries.append((state.st_mtime, state.st_size, path))
         return sorted(entries)
 
-    def _shrink(self, keep: int, spared: set[Path]) -> int:
+    def _held(self) -> set[Path]:
+        return set().union(*(_held(folder) for folder in self.folders))
+
+    def _shrink(self, keep: int) -> int:
         entries = self._entries()
         total, freed = sum(size for _, size, _ in entries), 0
         if total <= keep:
             return 0
-        held = spared.union(*(_held(folder) for folder in self.folders))
+        held = self._held()
         for _, size, path in entries:
             if total - freed <= keep:
                 break
@@ -275,6 +303,14 @@ class Hold:
     def close(self) -> None:
         """Let the files be pruned. Closing again does nothing."""
         self._finalizer()
+
+
+def _beyond(size: int, cap: int, stays: int = 0) -> NotKeptError:
+    beside = f", of which files that are open take {stays:,}" if stays else ""
+    return NotKeptError(
+        f"{size:,} bytes are beyond the limit of {cap:,}{beside} (derived_limit=, or "
+        "DATARAX_CACHE_LIMIT)"
+    )
 
 
 def _limit(text: str) -> int:

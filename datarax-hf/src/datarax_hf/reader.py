@@ -121,7 +121,7 @@ def open_files(plan: Plan, config: HFSourceConfig) -> HFReader:
         wanted=None if config.include_keys is None else set(config.include_keys),
         unwanted=config.exclude_keys or (),
         identity=identity,
-        derived=Derived.of(config),
+        derived=plan.settings.derived or Derived.of(config),
         fill_nulls=config.fill_nulls,
         ranges=spans,
         in_any_order=config.mode == "lazy" and bool(config.shuffle),
@@ -266,7 +266,7 @@ class HFReader(ColumnarReader):
         self._slices.clear()
         self._threads.close()
         self._laid_out.close()
-        self._shards.close()
+        self._derived.close()
         for column in self._columns.values():
             column.close()
 

@@ -156,11 +156,6 @@ class Shards:
         """
         self._shards[self._groups[group][0]].check_same()
 
-    def close(self) -> None:
-        """Let what was made of the files be pruned."""
-        for shard in self._shards:
-            shard.close()
-
     def joins(self, first: int, last: int) -> bool:
         """Return whether consecutive groups are of one file, which reads them sooner at once."""
         number = self._groups[first][0]

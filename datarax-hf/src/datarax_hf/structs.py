@@ -121,9 +121,6 @@ class FlatShard(Shard):
     def check_same(self) -> None:
         self._whole.check_same()
 
-    def close(self) -> None:
-        self._whole.close()
-
     def source(self) -> str:
         return self._whole.source()
 

@@ -174,9 +174,6 @@ class DescribedShard(Shard):
         told = f"row {sum(self._inner.rows[:inner]) + start + row} of file {self.name!r}"
         return f"{told}, which names {listing(named)}" if named else told
 
-    def close(self) -> None:
-        self._inner.close()
-
     def source(self) -> str:
         return _source(self.origin, [self.name, *self._all], str(self._inner.schema))
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +105,6 @@ class ParsedShard(Shard):
     def source(self) -> str:
         return f"{super().source()}-{self._digest()}"
 
-    def close(self) -> None:
-        if self._hold is not None:
-            self._hold.close()
-
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_hold": None}
 
@@ -140,10 +137,10 @@ class ParsedShard(Shard):
         name = f"{self._kind}-{self._digest()}.arrow"
         derived = self._settings.derived or _temporary()
         try:
-            path = derived.file(source, name, self._build)
+            path = derived.file(source, name, partial(self._build, derived))
         except NotKeptError:
             derived = _temporary()
-            path = derived.file(source, name, self._build)
+            path = derived.file(source, name, partial(self._build, derived))
         self._hold = derived.hold([path])
         return path
 
@@ -159,19 +156,19 @@ class ParsedShard(Shard):
         told = [VERSION, self._kind, asked, is_tabbed(self.name)]
         return hashlib.sha256(json.dumps(told, default=repr).encode()).hexdigest()[:16]
 
-    def _build(self, path: Path) -> None:
+    def _build(self, derived: Derived, path: Path) -> None:
         size = (self.origin.folder / self.name).stat().st_size
         guess = Guess(dict(self._settings.types), set(self._settings.texts))
         while True:
             with Progress(f"parsing {self.name}", size) as progress:
                 guess.advance = progress.advance
                 try:
-                    self._write(path, guess)
+                    self._write(path, guess, _Room(derived))
                 except WiderTypesError:
                     continue
             return
 
-    def _write(self, path: Path, guess: Guess) -> None:
+    def _write(self, path: Path, guess: Guess, room: _Room) -> None:
         writer: Any = None
         tables = FORMATS[self._kind](self.name, self.origin, self._settings, guess)
         try:
@@ -187,6 +184,7 @@ class ParsedShard(Shard):
                         writer.write_table(_nulls(bare, piece.schema, guess))
                 kept = piece.combine_chunks().replace_schema_metadata(_metadata(guess))
                 writer.write_table(kept)
+                room.check(path)
             if writer is None:
                 schema = self._cast(guess.schema().empty_table()).schema
                 writer = _writer(path, schema, guess)
@@ -207,6 +205,25 @@ def _scanned(path: Path) -> Batches:
     batches = Batches(path)
     batches.scan()
     return batches
+
+
+class _Room:
+    """What a derived cache has for a file that grows; it is looked at each time that it doubled."""
+
+    def __init__(self, derived: Derived) -> None:
+        self._derived = derived
+        self._next = 2**20
+
+    def check(self, path: Path) -> None:
+        """Make room for what is written.
+
+        Raises:
+            NotKeptError: If it cannot be kept, which is better known now than when it is whole.
+        """
+        size = path.stat().st_size
+        if size > self._next:
+            self._next = 2 * size
+            self._derived.make_room(size, written=True)
 
 
 def _writer(path: Path, schema: pa.Schema, guess: Guess) -> Any:
@@ -233,7 +250,7 @@ def _temporary() -> Derived:
     """Return a derived cache that goes with the process."""
     folder = tempfile.TemporaryDirectory(prefix="datarax-", ignore_cleanup_errors=True)
     _FOLDERS.append(folder)
-    return Derived([Path(folder.name)])
+    return Derived([Path(folder.name)], limit=sys.maxsize)
 
 
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []

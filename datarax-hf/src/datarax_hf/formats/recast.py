@@ -62,9 +62,6 @@ class RecastShard(Shard):
     def check_same(self) -> None:
         self._whole.check_same()
 
-    def close(self) -> None:
-        self._whole.close()
-
     def source(self) -> str:
         digest = hashlib.sha256(self.told().encode()).hexdigest()[:16]
         return f"{self._whole.source()}-{digest}"

@@ -79,9 +79,6 @@ class Shard(abc.ABC):
             CorruptDataError: If it was written again.
         """
 
-    def close(self) -> None:  # noqa: B027  # most hold nothing
-        """Let what was made of the file be pruned. It may be read again, and made again."""
-
     def source(self) -> str:
         """Return a name for the file's contents and for how it is read, for what is made of it."""
         return source_key(self.origin.folder / self.name)
