@@ -304,6 +304,17 @@ def test_what_was_fetched_is_only_what_load_would_read(mnist, hub, cache):
         fetch("hf:mnist", split="train", local_files_only=True)
 
 
+def test_what_a_stream_would_read_is_fetched(mnist, hub):
+    """The mode says how files are read; to fetch is to have them here."""
+    fetched = fetch("hf:mnist", split="train", mode="streaming")
+    assert len(fetched.files) == 3
+    with (
+        no_network(),
+        load("hf:mnist", split="train", mode="streaming", local_files_only=True) as source,
+    ):
+        assert len(list(source)) == len(mnist[0])
+
+
 def test_all_splits_are_fetched_where_none_is_named(mnist, hub):
     """Whether or not one of them is `train`; then each is read offline, and verified."""
     files = dict(hub.repos["ylecun/mnist"].commits[mnist[1]])

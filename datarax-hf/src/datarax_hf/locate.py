@@ -40,7 +40,7 @@ SIZES_OF = 10_000
 def locate(config: HFSourceConfig, *, every: bool = False) -> Plan:
     """Return the files that `config` asks for, all of them on this machine.
 
-    With `every` they are those of all splits, where none is named.
+    With `every` they are those of all splits, where none is named, and here whatever the mode.
 
     Offline no socket is opened. Online only files of the splits asked for are downloaded, and a
     wrong config or split is said before any of them is. For mode "streaming" none is downloaded,
@@ -297,7 +297,7 @@ def _fetched(hub: Hub, config: HFSourceConfig, *, every: bool) -> Plan:
     plan = make_plan(contents, config, every=every)
     other = _other_copy(plan) if plan.lacking() else None
     if other is None and plan.lacking():
-        if config.mode == "streaming":
+        if config.mode == "streaming" and not every:
             return plan
         hub.fetch(plan.snapshot, plan.lacking())
     hub.remember((other or plan).snapshot, asked=config.name)
