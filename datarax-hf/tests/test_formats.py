@@ -499,7 +499,7 @@ def test_a_file_that_changed_is_parsed_again(read, folder):
 def test_inspect_tells_splits_of_every_format(write):
     """Their records and their bytes, each split in a format of its own."""
     files = {"train.csv": "x,y\n1,a\n2,b\n", "test.jsonl": '{"x": 3, "y": "c"}\n'}
-    info = datarax.inspect(f"hf:{write(files)}", split="train")
+    info = datarax.inspect(f"hf:{write(files)}")
     assert {name: split.records for name, split in info.splits.items()} == {"train": 2, "test": 1}
     assert info.splits["test"].bytes == len(files["test.jsonl"])
     assert list(info.fields) == ["x", "y"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from datarax.errors import UnknownSplitError
+from datarax.errors import CorruptDataError, UnknownSplitError
 from datarax.registry.loading import inspect
 from datarax_hf import HubConnectionError
 from datarax_hf.readme import citation_in, description_in
@@ -220,6 +220,39 @@ def test_a_folder_of_splits_of_which_none_is_train_is_told_of(tmp_path, fruit):
     assert {name: split.records for name, split in info.splits.items()} == {"apple": 3, "pear": 2}
     assert info.fields["x"].dtype == "int64"
     assert info.local
+
+
+@pytest.fixture
+def spoiled(tmp_path):
+    """Write a folder of two splits of CSV, of which `train` cannot be parsed."""
+    (tmp_path / "train.csv").write_text('x\n"1\n2\n')
+    (tmp_path / "test.csv").write_text("x\n1\n2\n3\n")
+    return tmp_path
+
+
+def test_no_other_split_than_the_one_asked_for_is_parsed(spoiled):
+    """`load` would not look at it either; its records are those that the card tells of, if any."""
+    info = inspect(f"hf:{spoiled}", split="test[1:]")
+    assert (info.records, info.notes) == (2, ())
+    assert {name: split.records for name, split in info.splits.items()} == {
+        "train": None,
+        "test": 3,
+    }
+    (spoiled / "README.md").write_text(
+        "---\ndataset_info: {splits: [{name: train, num_examples: 7}]}\n---\n"
+    )
+    assert inspect(f"hf:{spoiled}", split="test").splits["train"].records == 7
+
+
+def test_damage_of_a_split_that_load_would_not_read_is_a_note(spoiled):
+    """It is told of, and the others are; of the split that `load` would read it is the error."""
+    (spoiled / "train.csv").rename(spoiled / "validation.csv")
+    (spoiled / "test.csv").rename(spoiled / "train.csv")
+    info = inspect(f"hf:{spoiled}")
+    assert (info.records, info.splits["validation"].records) == (3, None)
+    assert any("split 'validation' were not counted" in note for note in info.notes)
+    with pytest.raises(CorruptDataError, match="never closed"):
+        inspect(f"hf:{spoiled}", split="validation")
 
 
 def lists_of(feature, length=-1):

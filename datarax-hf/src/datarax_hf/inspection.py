@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from datarax.errors import listing
+from datarax.errors import CorruptDataError, listing
 from datarax.registry import DatasetInfo, SplitInfo
 from datarax.sources import Field
 from datarax_hf.card import CARD
 from datarax_hf.class_names import with_class_names
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.features import fields_from
+from datarax_hf.formats.kinds import PARSED, kind_of
 from datarax_hf.formats.labels import image_features, images_of
 from datarax_hf.locate import look
 from datarax_hf.plan import Contents, Plan, make_plan
@@ -83,7 +84,12 @@ def _of_config(info: DatasetInfo, contents: Contents, config: HFSourceConfig) ->
 def _of_plan(info: DatasetInfo, plan: Plan, config: HFSourceConfig) -> DatasetInfo:
     contents, snapshot = plan.contents, plan.snapshot
     files = contents.splits(plan.config)
-    splits = {split: _split(plan, split, names) for split, names in files.items()}
+    splits: dict[str, SplitInfo] = {}
+    damage: list[str] = []
+    for split, names in files.items():
+        aside = config.split is not None and split not in plan.files
+        splits[split], damaged = _split(plan, split, names, aside=aside)
+        damage += damaged
     counted = {name: split.records for name, split in splits.items() if split.records is not None}
     here = not plan.lacking()
     fields, records, odd = _stored(plan, config) if here else _promised(plan, splits)
@@ -102,6 +108,7 @@ def _of_plan(info: DatasetInfo, plan: Plan, config: HFSourceConfig) -> DatasetIn
             *info.notes,
             *contents.unmatched(plan.config),
             *odd,
+            *damage,
             *contents.card.miscounts(plan.config, counted, whole=snapshot.complete),
         ),
     )
@@ -142,13 +149,29 @@ def _promised(plan: Plan, splits: Mapping[str, SplitInfo]) -> Told:
     return fields, records, odd
 
 
-def _split(plan: Plan, split: str, names: tuple[str, ...]) -> SplitInfo:
+def _split(
+    plan: Plan, split: str, names: tuple[str, ...], *, aside: bool
+) -> tuple[SplitInfo, Sequence[str]]:
+    """Return what is known of a split, and notes on its damage, which need not concern `load`.
+
+    Args:
+        plan: The plan for those that are asked for.
+        split: The split.
+        names: Its files.
+        aside: Whether it is not asked for, so that no file of it is parsed to count its records.
+    """
     snapshot, contents = plan.snapshot, plan.contents
     sizes = [snapshot.files.get(name) for name in names]
     known = [size for size in sizes if size is not None]
     size = sum(known) if len(known) == len(names) else None
-    if names and all(snapshot.has(name) for name in names):
-        return SplitInfo(split, count_records(names, contents.origin, plan.settings), size)
     images = images_of(names, described=plan.settings.described)
-    records = contents.card.records(plan.config).get(split) if images is None else len(images)
-    return SplitInfo(split, records, size)
+    promised = contents.card.records(plan.config).get(split) if images is None else len(images)
+    told = SplitInfo(split, promised, size)
+    here = bool(names) and all(snapshot.has(name) for name in names)
+    if not here or (aside and any(kind_of(name) in PARSED for name in names)):
+        return told, ()
+    try:
+        records = count_records(names, contents.origin, plan.settings)
+    except CorruptDataError as error:
+        return told, (f"the records of the split {split!r} were not counted: {error}",)
+    return replace(told, records=records), ()
