@@ -118,6 +118,8 @@ def one_of_each():
             yield f"{kind}-turn-{turn}", encode(image, kind, "RGB", exif=exif)
     yield "JPEG-xmp", encode(image, "JPEG", "RGB", xmp=XMP)
     yield "JPEG2000", encode(image, "JPEG2000", "RGB")
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        yield f"ICNS-{mode}", encode(pixels(16, 16, 4), "ICNS", mode)
     yield "PPM", encode(image, "PPM", "RGB")
     yield "16 bits", encode(pixels(7, 10).view(np.uint16), "PNG")
     yield "floats", encode(np.linspace(-1, 1, 35, dtype=np.float32).reshape(7, 5), "TIFF")
@@ -215,6 +217,32 @@ def test_one_damaged_png_among_many_is_named(damage):
     items[41] = damage(items[41])
     with pytest.raises(CorruptDataError, match="^row 41: the image"):
         decoded(items, (9, 6))
+
+
+@pytest.mark.parametrize("count", [1, 60])
+@pytest.mark.parametrize("name", [b"IHDR", b"tEXt", b"gAMA"])
+def test_a_wrong_checksum_before_the_pixels_is_damage_however_many_are_decoded(name, count):
+    """As for Pillow, which does not look at that of the pixels, nor at what comes behind them."""
+    image, lines = smooth(9, 6, 3), [4] * 9
+    before = [chunk(b"tEXt", b"Software\0x"), chunk(b"gAMA", b"\0\0\0\1")]
+    items = [filtered(image, lines, before=before, after=[chunk(b"tIME", b"1234567")])] * count
+    for kind in (b"IDAT", b"tIME", b"IEND"):
+        spoiled = [*items[1:], wrong_checksum(items[0], kind)]
+        for value in decoded(spoiled, (9, 6, 3)):
+            np.testing.assert_array_equal(value, image)
+    spoiled = [*items[1:], wrong_checksum(items[0], name)]
+    assert pillow(items[0]).mode == "RGB"
+    with pytest.raises(OSError, match="cannot identify"):
+        pillow(spoiled[-1])
+    with pytest.raises(CorruptDataError, match=f"^row {count - 1}: the image cannot be decoded"):
+        decoded(spoiled, (9, 6, 3))
+
+
+def wrong_checksum(data, name):
+    """Return a PNG of which a chunk states another checksum than it has."""
+    at = data.index(name)
+    end = at + 4 + int.from_bytes(data[at - 4 : at])
+    return data[:end] + bytes([data[end] ^ 1]) + data[end + 1 :]
 
 
 def test_lengths_that_are_wrong_and_make_up_for_each_other_are_found():

@@ -249,8 +249,11 @@ class ImageDecoder:
             data = bytes(encoded[row])
             with _told(lambda: place(row)), _open(data, lambda: place(row)) as image:
                 late = image.format == "PNG" and b"eXIf" in data
-                if late or (image.format == "TIFF" and _turn(image) != 1):
-                    image.load()  # which turns a TIFF, and finds what stands after the pixels
+                turned = image.format == "TIFF" and _turn(image) != 1
+                if late or turned or image.format == "ICNS":
+                    # which finds what stands after the pixels, turns a TIFF, and opens the image
+                    # that an ICNS file holds
+                    image.load()
                 width, height = image.size[::-1] if 5 <= _turn(image) <= 8 else image.size
                 mode = _plain_mode(image)
         height, width = self.size or (height, width)

@@ -44,6 +44,11 @@ def decode_together(encoded: Encoded, headers: Headers, rows: Ints, out: NDArray
     line = 1 + width * channels
     data = encoded.data.data
     begins, ends = headers.begin[rows].tolist(), (headers.begin + headers.size)[rows].tolist()
+    heads = {
+        data[a + 8 : b - 8].tobytes() for a, b in zip(encoded.begins[rows], begins, strict=True)
+    }
+    if not all(map(_is_sound, heads)):
+        return False
     streams = pa.BufferReader(b"".join([data[a:b] for a, b in zip(begins, ends, strict=True)]))
     try:
         # Arrow's gzip reads zlib streams too, and goes on after one ends with the next.
@@ -62,6 +67,17 @@ def decode_together(encoded: Encoded, headers: Headers, rows: Ints, out: NDArray
     if lines[:, :, 0].max(initial=0) > 4:
         return False
     _unfilter(lines, out)
+    return True
+
+
+def _is_sound(chunks: bytes) -> bool:
+    """Return whether chunks have the checksums that they state, as Pillow asks of those."""
+    at = 0
+    while at < len(chunks):
+        end = at + 8 + int.from_bytes(chunks[at : at + 4])
+        if zlib.crc32(chunks[at + 4 : end]) != int.from_bytes(chunks[end : end + 4]):
+            return False
+        at = end + 4
     return True
 
 
