@@ -587,3 +587,24 @@ def test_lazy_epochs_in_any_order_follow_the_files(write, make, kind):
             ]
         assert sorted(seen) == sorted(values)
         assert seen != values
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy", "streaming"])
+@pytest.mark.parametrize("split", ["train+test", "test+train", "all"])
+def test_images_of_a_folder_are_not_read_with_records_of_another_format(
+    tmp_path, make, split, mode
+):
+    """Those were left out in silence; each split by itself is whole."""
+    files = "[{split: train, path: train.parquet}, {split: test, path: images/**}]"
+    card = f"---\nconfigs:\n- config_name: default\n  data_files: {files}\n---\n"
+    (tmp_path / "README.md").write_text(card)
+    (tmp_path / "train.parquet").write_bytes(make.parquet({"x": [1, 2]}))
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        picture = make.png(np.eye(3, dtype=np.uint8))["bytes"]
+        (tmp_path / "images" / f"{number}.png").write_bytes(picture)
+    with pytest.raises(NotSupportedError, match=r"images/0\.png', and records of 'train\.parquet'"):
+        datarax.load(f"hf:{tmp_path}", split=split, mode=mode)
+    for single, records in (("train", 2), ("test", 3)):
+        with datarax.load(f"hf:{tmp_path}", split=single, mode=mode) as source:
+            assert len(list(source)) == records

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from datarax.errors import NotSupportedError
 from datarax_hf.formats.declared import Declared, as_declared
 from datarax_hf.formats.kinds import is_metadata, kind_of
 from datarax_hf.formats.parquet import ParquetShard
@@ -21,7 +22,8 @@ def open_shards(names: Sequence[str], origin: Origin, settings: Settings) -> lis
     Raises:
         CorruptDataError: If a file is damaged or not of the format that its name says; or if all
             are empty; or if it stores what cannot be as the card declares it.
-        NotSupportedError: If the card gives a parameter of a format that is not honoured.
+        NotSupportedError: If the card gives a parameter of a format that is not honoured, or if
+            images of a folder are to be read with files of another format.
     """
     if any(kind_of(name) == _FOLDER for name in names):
         return _image_folder(names, origin, settings)
@@ -64,6 +66,15 @@ def _image_folder(names: Sequence[str], origin: Origin, settings: Settings) -> l
         known, dict.fromkeys(("filters", "metadata_filenames")), f"hf:{origin.dataset}, images"
     )
     images = [name for name in names if kind_of(name) == _FOLDER]
+    other = next(
+        (name for name in names if kind_of(name) != _FOLDER and not is_metadata(name)), None
+    )
+    if other is not None:
+        raise NotSupportedError(
+            f"hf:{origin.dataset}: the splits that are asked for hold images of a folder, such as "
+            f"{images[0]!r}, and records of {other!r}, which are read in different ways; load each "
+            "of these splits by itself"
+        )
     if not settings.described:
         return [ImageShard(images, origin, settings)]
     described = [name for name in names if is_metadata(name)]
