@@ -14,7 +14,7 @@ import pytest
 
 import datarax
 from datarax.errors import CorruptDataError
-from datarax_hf import stream_images
+from datarax_hf import HubConnectionError, stream_images
 
 COUNT = 70
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, 3, 4), np.uint8)
@@ -171,6 +171,15 @@ def test_large_images_come_in_parts_that_break_off_and_go_on(hub, make, monkeypa
         np.testing.assert_array_equal([element["image"] for element in source], pixels)
     _, total = asked(hub)
     assert total < sum(map(len, data.values())) + 2000
+
+
+def test_a_hub_that_fails_is_no_damage(hub, images, monkeypatch):
+    monkeypatch.setenv("DATARAX_HF_RETRIES", "0")
+    hub.publish("a/b", labelled(images))
+    with datarax.load("hf:a/b", mode="streaming", split="train") as source:
+        hub.fault(".png", status=503, times=99)
+        with pytest.raises(HubConnectionError, match="503"):
+            list(source)
 
 
 def test_a_broken_image_and_a_wrong_name_are_said(hub, images):

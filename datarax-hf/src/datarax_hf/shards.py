@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from datarax.errors import DataraxError
 from datarax_hf.features import Features, describe
 from datarax_hf.formats.alike import in_one_schema
 from datarax_hf.formats.fitted import check_names
@@ -278,7 +279,7 @@ class Shards:
         shard = self._shards[number]
         try:
             yield
-        except FileNotFoundError:
+        except (FileNotFoundError, DataraxError):
             raise
         except (pa.ArrowException, OSError) as error:
             raise self.origin.damaged(
