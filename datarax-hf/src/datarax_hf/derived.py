@@ -16,9 +16,10 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ TAKEN_ON_TRUST = 8
 """Of the bytes that were found left one in so many is taken without looking again, since a look is
 at every file."""
 
+_SETTLING = threading.Lock()
 _PARTIAL = ".partial"
 _LOCK = ".lock"
 _OPEN = ".open"
@@ -147,6 +149,7 @@ class Derived:
                 else:
                     counted = functools.partial(self._build_within, build)
                     _write(final, counted, flush=flush)
+                    self._settle(final)
         return final
 
     def make_room(self, size: int, *, written: bool = False) -> None:
@@ -185,6 +188,22 @@ class Derived:
         """Write a file whose bytes are known once it is written, and make room for it."""
         build(path)
         self.make_room(path.stat().st_size, written=True)
+
+    def _settle(self, final: Path) -> None:
+        """Keep to the limit where others wrote at the same time: what is not open gives way.
+
+        Raises:
+            NotKeptError: If what is open leaves no room; the file is deleted.
+        """
+        if self.limit is None:
+            return
+        with _SETTLING:
+            self._shrink(self.limit, spared={final})
+            sizes = {path: size for _, size, path in self._entries()}
+            used, size = sum(sizes.values()), sizes.get(final)
+            if used > self.limit and size is not None:  # another may have deleted it
+                final.unlink(missing_ok=True)
+                raise _beyond(size, self.limit, used - size)
 
     def _fits(self, size: int) -> bool:
         """Return whether so many bytes fit into what was found left, and take them from it."""
@@ -257,7 +276,7 @@ class Derived:
     def _held(self) -> set[Path]:
         return set().union(*(_held(folder) for folder in self.folders))
 
-    def _shrink(self, keep: int) -> int:
+    def _shrink(self, keep: int, spared: Collection[Path] = ()) -> int:
         entries = self._entries()
         total, freed = sum(size for _, size, _ in entries), 0
         if total <= keep:
@@ -266,7 +285,7 @@ class Derived:
         for _, size, path in entries:
             if total - freed <= keep:
                 break
-            if path not in held:
+            if path not in held and path not in spared:
                 with suppress(OSError):
                     path.unlink()
                     freed += size

@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ FORMATS: dict[str, Tables] = {
     "text": text.tables,
     "parquet": _row_groups,
 }
+
+TRIES = 3
+"""How often a file is parsed that others delete before it is held; then it lies elsewhere."""
 
 EMPTY = ("json", "text")
 """Formats of which a file may be empty, where another is not."""
@@ -119,7 +123,13 @@ class ParsedShard(Shard):
 
     def _opened(self) -> Batches:
         """Return the batches of the Arrow file, which is made again where it is damaged."""
-        path = self._kept()
+        for _ in range(TRIES):
+            path = self._kept()
+            with suppress(FileNotFoundError):  # it gave way before it was held
+                return self._whole(path)
+        return self._whole(self._kept(_temporary()))
+
+    def _whole(self, path: Path) -> Batches:
         try:
             return _scanned(path)
         except pa.ArrowException as error:
@@ -131,11 +141,11 @@ class ParsedShard(Shard):
                 ) from error
         return _scanned(self._kept())
 
-    def _kept(self) -> Path:
+    def _kept(self, asked: Derived | None = None) -> Path:
         """Return the Arrow file, made now where there is none."""
         source = source_key(self.origin.folder / self.name)
         name = f"{self._kind}-{self._digest()}.arrow"
-        derived = self._settings.derived or _temporary()
+        derived = asked or self._settings.derived or _temporary()
         try:
             path = derived.file(source, name, partial(self._build, derived))
         except NotKeptError:
