@@ -79,3 +79,27 @@ def test_all_is_a_miss_where_the_splits_are_not_known(cache, make, hub):
     with pytest.raises(CacheMissError, match="there may be splits that it lacks"):
         read(split="all", local_files_only=True)
     assert read(split="test", local_files_only=True) == [1]
+
+
+@MODES
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_a_file_that_a_card_asks_for_twice_is_read_twice(hub, make, mode, kind):
+    """In order, shuffled and as shared by splits; it is fetched, counted and compared once."""
+    files = {}
+    for name, values in {"a": [0, 10], "b": [1, 11]}.items():
+        lines = "".join(f'{{"x": {value}}}\n' for value in values)
+        files[f"{name}.{kind}"] = make.parquet({"x": values}) if kind == "parquet" else lines
+    path = f"[a.{kind}, b.{kind}, a.{kind}]"
+    entries = f"  - {{split: train, path: {path}}}\n  - {{split: test, path: a.{kind}}}\n"
+    files["README.md"] = f"---\nconfigs:\n- config_name: one\n  data_files:\n{entries}---\n"
+    hub.publish("a/b", files)
+    assert read(split="train", mode=mode) == [0, 10, 1, 11, 0, 10]
+    assert read(split="test+train[1:]", mode=mode) == [0, 10, 10, 1, 11, 0, 10]
+    shuffled = read(split="train", mode=mode, shuffle=True, verify=mode != "streaming")
+    assert sorted(shuffled) == [0, 0, 1, 10, 10, 11]
+    shared = read(split="test+train[:4]", mode=mode, shuffle=True)
+    assert sorted(shared) == [0, 0, 1, 10, 10, 11]
+    assert len(fetch("hf:a/b", split="all").files) == 3
+    train = inspect("hf:a/b", split="train").splits["train"]
+    data = sum(len(content) for name, content in files.items() if name != "README.md")
+    assert (train.records, train.bytes) == (6, data)

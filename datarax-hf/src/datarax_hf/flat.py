@@ -111,16 +111,15 @@ class FlatColumn:
 
 
 def parts_of(shards: Shards, ranges: Sequence[tuple[int, int]]) -> list[Part]:
-    """Return the parts that hold the records of `ranges`, at most one for each file."""
-    groups: dict[Path, range] = {}
+    """Return the parts that hold the records of `ranges`, at most one each time a file is read."""
+    groups: dict[int, range] = {}
     for start, stop in ranges:
-        for path, held in shards.groups_of(start, stop):
-            before = groups.get(path, held)
-            groups[path] = range(min(before.start, held.start), max(before.stop, held.stop))
-    ordered = sorted(groups.items(), key=lambda item: item[1].start)
+        for number, held in shards.groups_of(start, stop):
+            before = groups.get(number, held)
+            groups[number] = range(min(before.start, held.start), max(before.stop, held.stop))
     return [
-        Part(path, held, shards.begin(held.start), sum(map(shards.rows, held)))
-        for path, held in ordered
+        Part(shards.path_of(number), held, shards.begin(held.start), sum(map(shards.rows, held)))
+        for number, held in sorted(groups.items())
     ]
 
 

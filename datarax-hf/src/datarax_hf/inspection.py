@@ -161,9 +161,9 @@ def _split(
         aside: Whether it is not asked for, so that no file of it is parsed to count its records.
     """
     snapshot, contents = plan.snapshot, plan.contents
-    sizes = [snapshot.files.get(name) for name in names]
+    sizes = [snapshot.files.get(name) for name in dict.fromkeys(names)]
     known = [size for size in sizes if size is not None]
-    size = sum(known) if len(known) == len(names) else None
+    size = sum(known) if len(known) == len(sizes) else None
     images = images_of(names, described=plan.settings.described)
     promised = contents.card.records(plan.config).get(split) if images is None else len(images)
     told = SplitInfo(split, promised, size)

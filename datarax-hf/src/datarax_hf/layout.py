@@ -229,7 +229,7 @@ def _config_splits(
         return {split: tuple(root + name for name in files) for split, files in found.items()}
     splits = {}
     for split, patterns in config.data_files.items():
-        files: dict[str, None] = {}
+        files: list[str] = []  # one that two patterns ask for is read twice, as `datasets` does
         unmatched = []
         for pattern in patterns:
             if leads_out(pattern):
@@ -238,7 +238,7 @@ def _config_splits(
             glob = root + pattern.removeprefix("./")
             matches = glob_pattern(glob).fullmatch
             matched = [name for name in names if matches(name) and is_plain(name, glob)]
-            files.update(dict.fromkeys(matched))
+            files += matched
             if not matched:
                 unmatched.append(glob)
         splits[split] = tuple(files)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datarax.errors import CacheMissError, DataraxError, UnknownDatasetError, listing
@@ -19,9 +21,9 @@ from datarax_hf.cache import (
     on_disk,
     repo_folder,
 )
-from datarax_hf.card import CARDS, one_file
+from datarax_hf.card import CARDS, one_file, read_card
 from datarax_hf.config import HFSourceConfig
-from datarax_hf.errors import HubConnectionError
+from datarax_hf.errors import CacheWriteError, HubConnectionError
 from datarax_hf.formats.kinds import SUPPORTED
 from datarax_hf.layout import CONVERTED, looks_converted
 from datarax_hf.names import aliases, canonical, is_local, meant_name, user_path
@@ -287,8 +289,28 @@ def _with_card(hub: Hub, snapshot: Snapshot) -> Contents:
         for copy in _copies(snapshot):
             if all(map(copy.has, lacking)):
                 return read_contents(copy)
-        hub.fetch(snapshot, lacking)
+        try:
+            hub.fetch(snapshot, lacking)
+        except CacheWriteError as error:
+            return _with_card_elsewhere(hub, snapshot, error)
     return read_contents(snapshot)
+
+
+def _with_card_elsewhere(hub: Hub, snapshot: Snapshot, refused: CacheWriteError) -> Contents:
+    """Return what a snapshot holds whose card the cache cannot take: reading it needs no copy.
+
+    Raises:
+        CacheWriteError: What the cache said, if no other folder can take it either.
+    """
+    with tempfile.TemporaryDirectory(prefix="datarax-") as folder:
+        place = Path(folder, *snapshot.folder.parts[-3:])
+        cards = [name for name in CARDS if name in snapshot.files]
+        try:
+            hub.fetch(replace(snapshot, folder=place), cards)
+        except CacheWriteError:
+            raise refused from None
+        card = read_card(place, snapshot.dataset)
+    return replace(read_contents(snapshot, card=card), card_elsewhere=True)
 
 
 def _fetched(hub: Hub, config: HFSourceConfig, *, every: bool) -> Plan:

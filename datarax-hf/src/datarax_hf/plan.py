@@ -60,6 +60,7 @@ class Contents:
         notes: What a user should know of how it was read.
         in_place_of: What was asked for and holds nothing that is read, where this is the Hub's
             converted copy of it; else None.
+        card_elsewhere: Whether the card was read without a copy of it in the cache.
     """
 
     snapshot: Snapshot
@@ -67,6 +68,7 @@ class Contents:
     layout: Layout
     notes: tuple[str, ...]
     in_place_of: Contents | None = None
+    card_elsewhere: bool = False
 
     @property
     def origin(self) -> Origin:
@@ -133,6 +135,8 @@ class Contents:
     def missing_cards(self) -> list[str]:
         """Return which files that say what the dataset is are not here; one may not exist."""
         snapshot = self.snapshot
+        if self.card_elsewhere:
+            return []
         if snapshot.complete:
             return [name for name in CARDS if name in snapshot.files and not snapshot.has(name)]
         known = snapshot.has(CARD) or is_conversion(snapshot) or is_known_absent(snapshot, CARD)

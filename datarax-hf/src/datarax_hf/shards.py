@@ -210,17 +210,18 @@ class Shards:
         """Return the index of the first record of a group."""
         return int(self._begins[group])
 
-    def groups_of(self, start: int, stop: int) -> list[tuple[Path, range]]:
-        """Return each file that holds records of [start, stop), and which of its groups do."""
+    def path_of(self, number: int) -> Path:
+        """Return where a file lies, by its number: one that is read twice has two."""
+        return self.origin.folder / self._shards[number].name
+
+    def groups_of(self, start: int, stop: int) -> list[tuple[int, range]]:
+        """Return the number of each file that holds records of [start, stop), and its groups."""
         first = int(np.searchsorted(self._ends, start, side="right"))
         last = int(np.searchsorted(self._begins, stop, side="left"))
         files: dict[int, list[int]] = {}
         for group in range(first, last):
             files.setdefault(self._groups[group][0], []).append(group)
-        return [
-            (self.origin.folder / self._shards[number].name, range(groups[0], groups[-1] + 1))
-            for number, groups in files.items()
-        ]
+        return [(number, range(groups[0], groups[-1] + 1)) for number, groups in files.items()]
 
     def number_within(self, group: int) -> int:
         """Return the number of a group within its file."""

@@ -108,7 +108,7 @@ def check(plan: Plan, config: HFSourceConfig) -> None:
 
 
 def _data(plan: Plan) -> list[str]:
-    return [name for files in plan.files.values() for name in files]
+    return list(dict.fromkeys(name for files in plan.files.values() for name in files))
 
 
 def _cards(plan: Plan) -> list[str]:
