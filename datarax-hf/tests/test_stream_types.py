@@ -72,6 +72,37 @@ def test_a_column_that_is_null_at_first_has_the_type_of_its_first_values(folder,
     assert "records from 0 on" in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("empty", "first", "later", "other"),
+    [
+        ([], ["x"], [], [{"z": 1}]),
+        ([[]], [[1, None]], [[], [2]], ["x"]),
+        ({"p": None, "q": 1}, {"p": "x", "q": 2}, {"p": None, "q": 3}, {"p": [1], "q": 4}),
+        ([{"p": []}], [{"p": [2.5]}], [{"p": []}], [{"p": ["x"]}]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["jsonl", "arrow"])
+def test_lists_that_are_empty_at_first_have_the_type_of_their_first_values(
+    folder, kind, empty, first, later, other
+):
+    """So have parts of structs that are null; a state from between goes on."""
+    files = [rows(empty, None), rows(first), rows(later), rows(empty)]
+    uri = folder(kind, *files)
+    for mode in ("lazy", "streaming"):
+        assert found(uri, mode=mode) == [empty, None, first, later, empty]
+    with datarax.load(uri, mode="streaming") as source:
+        for done in range(5):
+            state = source.get_state()
+            with datarax.load(uri, mode="streaming") as again:
+                again.set_state(state)
+                left = [next(again)["a"] for _ in range(5 - done)]
+            assert left == [empty, None, first, later, empty][done:]
+            next(source)
+    uri = folder(kind, *files[:2], rows(other))
+    with pytest.raises(CorruptDataError, match=r"train-2\..*'a'.*unlike in file 'train-1\."):
+        found(uri, mode="streaming")
+
+
 def test_integers_that_come_late_are_not_followed_by_fractions(folder):
     uri = folder("jsonl", rows(None), rows(1), rows(2.5))
     with pytest.raises(CorruptDataError, match=r"train-2\.jsonl.*'a' is double.*'train-1\.jsonl'"):

@@ -1,7 +1,7 @@
 """The types of a parsed stream: those of its first records, to which all later ones are held.
 
 A column that is null in all of the first records has the type of its first values, wherever they
-come. So the elements of a stream do not change their types on the way: what does not fit is an
+come; so do the values of lists that are empty in all of them, and parts of structs. So the elements of a stream do not change their types on the way: what does not fit is an
 error that names both files.
 """
 
@@ -142,7 +142,7 @@ class StreamTypes:
         Raises:
             ValueError: If it is damaged.
         """
-        late = {field.name for field in self._schema if pa.types.is_null(field.type)}
+        late = {field.name for field in self._schema if _is_open(field.type)}
         for field in read_types(told):
             if field.name in late:
                 where = (field.metadata or {}).get(b"where", _BEGINNING.encode()).decode()
@@ -168,9 +168,11 @@ class StreamTypes:
             return values
         if pa.types.is_null(values.type):
             return pa.chunked_array([pa.nulls(len(values), kind)])
-        if pa.types.is_null(column.type) and _completes(kind, values.type):
-            kind = values.type if found is None else widened(kind, values.type)
-            self._found[column.name] = _Found(kind, f"in file {name!r}, records from {row} on")
+        if _is_open(column.type) and _completes(kind, values.type):
+            wider = widened(kind, values.type)
+            if wider is not None and wider != kind:
+                kind = wider
+                self._found[column.name] = _Found(kind, f"in file {name!r}, records from {row} on")
         try:
             return recast(values, kind) if kind_of(name) == "arrow" else _cast(values, kind)
         except _UNFIT as error:
@@ -204,6 +206,15 @@ def _other_part(kind: pa.DataType, other: pa.DataType) -> str | None:
         if found is not None:
             return found
     return None
+
+
+def _is_open(kind: pa.DataType) -> bool:
+    """Return whether a type is null, or holds one in its lists or structs, being of no value."""
+    if pa.types.is_list(kind):
+        return _is_open(kind.value_type)
+    if pa.types.is_struct(kind):
+        return any(_is_open(part.type) for part in kind)
+    return bool(pa.types.is_null(kind))
 
 
 def _completes(kind: pa.DataType, other: pa.DataType) -> bool:
