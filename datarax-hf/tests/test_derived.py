@@ -15,14 +15,8 @@ import pytest
 
 import datarax
 from datarax_hf.config import HFSourceConfig
-from datarax_hf.derived import (
-    Derived,
-    NotKeptError,
-    contents_key,
-    derived_folders,
-    prune,
-    source_key,
-)
+from datarax_hf.derived import Derived, contents_key, derived_folders, prune, source_key
+from datarax_hf.whole import NotKeptError
 
 HOUR = 3600.0
 

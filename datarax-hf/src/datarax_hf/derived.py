@@ -10,14 +10,11 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
-import importlib
 import json
 import os
 import re
-import secrets
 import shutil
 import threading
-import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,14 +23,9 @@ from typing import Any
 
 from datarax_hf.cache import StrPath, hub_cache
 from datarax_hf.config import HFSourceConfig
-from datarax_hf.flushing import Flushing
+from datarax_hf.leases import OPEN, Hold, held_files
 from datarax_hf.names import user_path
-
-fcntl: Any
-try:
-    fcntl = importlib.import_module("fcntl")
-except ImportError:  # Windows: no locks, so that two processes may do the same work twice
-    fcntl = None
+from datarax_hf.whole import LOCK, PARTIAL, NotKeptError, clear, locked, write_whole
 
 FORMAT = "v1"
 TAKEN_ON_TRUST = 8
@@ -41,17 +33,8 @@ TAKEN_ON_TRUST = 8
 at every file."""
 
 _SETTLING = threading.Lock()
-_PARTIAL = ".partial"
-_LOCK = ".lock"
-_OPEN = ".open"
 _BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_YOUNG_SECONDS = 60.0
-_OLD_SECONDS = 7 * 86_400.0
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
-
-
-class NotKeptError(OSError):
-    """A derived file cannot be kept; the text says why. What asked does without it."""
 
 
 class Derived:
@@ -139,16 +122,16 @@ class Derived:
         with self._disk_told():
             folder = self._writable() / source
             final = folder / name
-            with _locked(folder / f"{name}{_LOCK}"):
+            with locked(folder / f"{name}{LOCK}"):
                 if final.is_file():
                     return final
-                _clear(folder)
+                clear(folder)
                 if size is not None:
                     self.make_room(size)
-                    _write(final, build, flush=flush)
+                    write_whole(final, build, flush=flush)
                 else:
                     counted = functools.partial(self._build_within, build)
-                    _write(final, counted, flush=flush)
+                    write_whole(final, counted, flush=flush)
                     self._settle(final)
         return final
 
@@ -219,7 +202,7 @@ class Derived:
         freed = self._shrink(keep)
         for folder in self.folders:
             for part in _folders(folder):
-                _clear(part)
+                clear(part)
                 with suppress(OSError):
                     part.rmdir()
         return freed
@@ -267,14 +250,14 @@ class Derived:
         for folder in self.folders:
             for part in _folders(folder):
                 for path in part.iterdir():
-                    if path.suffix not in (_PARTIAL, _LOCK):
+                    if path.suffix not in (PARTIAL, LOCK):
                         with suppress(OSError):
                             state = path.stat()
                             entries.append((state.st_mtime, state.st_size, path))
         return sorted(entries)
 
     def _held(self) -> set[Path]:
-        return set().union(*(_held(folder) for folder in self.folders))
+        return set().union(*(held_files(folder) for folder in self.folders))
 
     def _shrink(self, keep: int, spared: Collection[Path] = ()) -> int:
         entries = self._entries()
@@ -304,24 +287,6 @@ class Derived:
                     f"{error.strerror} ({error.filename or self.folders[0]})"
                 ) from error
             raise
-
-
-class Hold:
-    """A lease on derived files: a list of them that its process keeps locked.
-
-    A child that was forked has the lock too, and is not the one that gives it up.
-    """
-
-    def __init__(self, paths: Iterable[Path]) -> None:
-        by_folder: dict[Path, list[str]] = {}
-        for path in paths:
-            by_folder.setdefault(path.parents[1], []).append(f"{path.parent.name}/{path.name}")
-        self._leases = [_lease(folder, names) for folder, names in by_folder.items()]
-        self._finalizer = weakref.finalize(self, _release, self._leases, os.getpid())
-
-    def close(self) -> None:
-        """Let the files be pruned. Closing again does nothing."""
-        self._finalizer()
 
 
 def _beyond(size: int, cap: int, stays: int = 0) -> NotKeptError:
@@ -394,145 +359,8 @@ def _blob(path: Path) -> str | None:
     return name if _BLOB.fullmatch(name) else None
 
 
-def _write(final: Path, build: Callable[[Path], None], *, flush: bool) -> None:
-    """Build a file under a temporary name, which is locked meanwhile, and rename it."""
-    partial = final.with_name(f"{final.name}.{secrets.token_hex(6)}{_PARTIAL}")
-    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-    try:
-        _lock(descriptor, wait=False)
-        if flush:
-            with Flushing(descriptor):
-                build(partial)
-            # Another file where `build` replaced the one it was given.
-            with partial.open("rb") as written:
-                os.fsync(written.fileno())
-        else:
-            build(partial)
-        partial.replace(final)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
-    finally:
-        os.close(descriptor)
-    if flush:
-        _sync_folder(final.parent)
-
-
-def _clear(folder: Path) -> None:
-    """Delete what killed builds left in a folder of derived files."""
-    for path in folder.glob(f"*{_PARTIAL}"):
-        with suppress(OSError):
-            age = time.time() - path.stat().st_mtime
-            if age > _YOUNG_SECONDS and _is_abandoned(path, age):
-                path.unlink()
-
-
-def _is_abandoned(path: Path, age: float) -> bool:
-    if fcntl is None:
-        return age > _OLD_SECONDS
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return _lock(descriptor, wait=False)
-    finally:
-        os.close(descriptor)
-
-
 def _folders(folder: Path) -> list[Path]:
     """Return the folders of derived files, one for each source, within a folder."""
     if not folder.is_dir():
         return []
-    return [part for part in folder.iterdir() if part.is_dir() and part.name != _OPEN]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock for one builder among all processes and threads; the file goes with it."""
-    descriptor = _created(path)
-    try:
-        _lock(descriptor, wait=True)
-        yield
-    finally:
-        with suppress(OSError):
-            path.unlink()
-        os.close(descriptor)
-
-
-def _created(path: Path) -> int:
-    """Open a file for writing in a folder that another process may be removing as empty."""
-    for _ in range(8):
-        path.parent.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):
-            return os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-    raise NotKeptError(f"the folder {path.parent} is removed each time it is made")
-
-
-def _lock(descriptor: int, *, wait: bool) -> bool:
-    """Lock a file until it is closed; where the file system has no locks, count it as locked."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _lease(folder: Path, names: list[str]) -> tuple[Path, int] | None:
-    """Write and lock a list of open files; None where the folder cannot be written."""
-    place = folder / _OPEN
-    path = place / f"{os.getpid()}-{secrets.token_hex(6)}"
-    try:
-        place.mkdir(exist_ok=True)
-        partial = path.with_name(f"{path.name}{_PARTIAL}")
-        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-    except OSError:
-        return None
-    try:
-        _lock(descriptor, wait=False)
-        os.write(descriptor, json.dumps(names).encode())
-        partial.replace(path)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return path, descriptor
-
-
-def _release(leases: list[tuple[Path, int] | None], owner: int) -> None:
-    for lease in leases:
-        if lease is not None:
-            path, descriptor = lease
-            if os.getpid() == owner:
-                with suppress(OSError):
-                    path.unlink()
-            os.close(descriptor)
-
-
-def _held(folder: Path) -> set[Path]:
-    """Return the files within a folder that some process has open; forget leases of dead ones."""
-    held: set[Path] = set()
-    place = folder / _OPEN
-    if not place.is_dir():
-        return held
-    for path in place.iterdir():
-        with suppress(OSError, ValueError):
-            age = time.time() - path.stat().st_mtime
-            if path.suffix == _PARTIAL and age < _YOUNG_SECONDS:
-                continue
-            if _is_abandoned(path, age):
-                path.unlink()
-            else:
-                held.update(folder / name for name in json.loads(path.read_bytes()))
-    return held
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last; not every system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    return [part for part in folder.iterdir() if part.is_dir() and part.name != OPEN]

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from datarax_hf.columns import ImageColumn
-from datarax_hf.derived import Derived, NotKeptError
+from datarax_hf.derived import Derived
 from datarax_hf.images import ImageForm
 from datarax_hf.shards import Shards
+from datarax_hf.whole import NotKeptError
 
 VERSION = 2
 

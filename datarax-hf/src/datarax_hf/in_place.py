@@ -21,13 +21,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datarax_hf.columns import ImageColumn, Rows
-from datarax_hf.derived import Derived, Hold, NotKeptError
+from datarax_hf.derived import Derived
 from datarax_hf.flat import Part, parts_of, progress_of
 from datarax_hf.formats.pages import NotPlainError, in_order
 from datarax_hf.headers import Encoded
+from datarax_hf.leases import Hold
 from datarax_hf.mapping import mapped
 from datarax_hf.ragged import RaggedColumn
 from datarax_hf.shards import Shards
+from datarax_hf.whole import NotKeptError
 
 LEAST_BYTES = 2**20
 """Of a file that stores fewer bytes of images the places are found anew: it takes no time."""

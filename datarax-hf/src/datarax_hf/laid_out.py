@@ -17,13 +17,14 @@ import pyarrow as pa
 from datarax.sources.reader import Indices
 from datarax_hf import flat, ragged
 from datarax_hf.columns import Column, ImageColumn
-from datarax_hf.derived import Derived, NotKeptError
+from datarax_hf.derived import Derived
 from datarax_hf.flat import FlatColumn, Part, parts_of, row_bytes, small_columns
 from datarax_hf.images import ImageForm
 from datarax_hf.in_place import InPlaceColumn, in_place
 from datarax_hf.ragged import Look, RaggedColumn, bytes_of
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards
+from datarax_hf.whole import NotKeptError
 
 FLAT_IMAGE_BYTES = 4096
 """Images up to so many bytes, decoded, are laid out flat; larger ones stay encoded."""

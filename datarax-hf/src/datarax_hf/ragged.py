@@ -22,8 +22,9 @@ from datarax.errors import CorruptDataError
 from datarax.progress import Progress
 from datarax_hf.bundles import bundled, whole_or_each
 from datarax_hf.columns import Column, Rows
-from datarax_hf.derived import Derived, Hold
+from datarax_hf.derived import Derived
 from datarax_hf.flat import Part, Write, built, file_name, progress_of
+from datarax_hf.leases import Hold
 from datarax_hf.shards import Shards, grouped
 from datarax_hf.threads import Threads, cores
 

@@ -1,8 +1,9 @@
 """The types of a parsed stream: those of its first records, to which all later ones are held.
 
 A column that is null in all of the first records has the type of its first values, wherever they
-come; so do the values of lists that are empty in all of them, and parts of structs. So the elements of a stream do not change their types on the way: what does not fit is an
-error that names both files.
+come; so do the values of lists that are empty in all of them, and parts of structs. So the elements
+of a stream do not change their types on the way: what does not fit is an error that names both
+files.
 """
 
 from __future__ import annotations

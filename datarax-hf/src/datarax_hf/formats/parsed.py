@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from datarax.errors import CorruptDataError
 from datarax.progress import Progress
-from datarax_hf.derived import Derived, NotKeptError, source_key
+from datarax_hf.derived import Derived, source_key
 from datarax_hf.formats import comma, json_lines, text
 from datarax_hf.formats.arrow import Batches
 from datarax_hf.formats.guess import (
@@ -34,6 +34,7 @@ from datarax_hf.formats.kinds import is_tabbed
 from datarax_hf.formats.settings import Settings
 from datarax_hf.formats.shard import Shard, check_head
 from datarax_hf.remedy import Origin
+from datarax_hf.whole import NotKeptError
 
 VERSION = 5
 """Of what is kept: raised where a file would be parsed into something else than before."""
