@@ -179,7 +179,7 @@ def test_lists_and_objects_of_json_are_read(read):
 
 def test_types_hold_for_the_whole_file(read, monkeypatch):
     """What the first block looks like gives way to what later ones hold."""
-    for module in ("characters", "json_lines", "comma_text"):
+    for module in ("characters", "json_documents", "comma_text"):
         monkeypatch.setattr(f"datarax_hf.formats.{module}.BLOCK", 64)
     wide = [{"a": i, "b": None, "t": "2020-01-01 00:00:00"} for i in range(40)]
     wide += [{"a": 0.5, "b": 7, "t": "never", "late": [{"z": 1}]}, {"a": 2, "late": []}]

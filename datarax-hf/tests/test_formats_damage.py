@@ -153,7 +153,7 @@ def test_a_line_without_an_end_is_refused(read, monkeypatch):
     """Neither text, JSON nor CSV is read into memory as one line."""
     for module, limit in (("characters", "LARGEST_LINE"), ("comma_text", "LARGEST_ROW")):
         monkeypatch.setattr(f"datarax_hf.formats.{module}.{limit}", 2**12)
-    for module in ("characters", "comma_text", "json_lines"):
+    for module in ("characters", "comma_text", "json_documents"):
         monkeypatch.setattr(f"datarax_hf.formats.{module}.BLOCK", 2**10)
     for name in ("a.txt", "a.jsonl"):
         with pytest.raises(CorruptDataError, match="has a line 1 of more than 4,096 bytes"):
