@@ -9,8 +9,8 @@ import pytest
 from datarax.errors import UnknownConfigError
 from datarax_hf.cache import Snapshot
 from datarax_hf.card import parse_card
+from datarax_hf.contents import read_contents
 from datarax_hf.layout import find_layout, glob_pattern, lacking_shards, splits_by_name
-from datarax_hf.plan import read_contents
 
 
 def layout(files, yaml=""):

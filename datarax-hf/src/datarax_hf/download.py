@@ -8,10 +8,8 @@ there for the next try.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import queue
-import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,9 +27,9 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, by 
 
 from datarax.errors import CorruptDataError
 from datarax.progress import Progress
+from datarax_hf.blobs import blob_of, check_space, held_bytes, link, partial_of, told_of
 from datarax_hf.cache import Snapshot, TreeEntry
-from datarax_hf.errors import CacheWriteError
-from datarax_hf.hashes import is_hash, new_hash
+from datarax_hf.hashes import new_hash
 from datarax_hf.retry import LOGGER, Patience, persist
 from datarax_hf.xet import XetStorage
 
@@ -41,9 +39,6 @@ AT_ONCE = 8
 _CHUNK = 1 << 20
 _LOCK_SECONDS = 2.0
 _JOIN_SECONDS = 0.2
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_LOCKED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True)
@@ -99,12 +94,12 @@ def download(server: Server, snapshot: Snapshot, tree: Mapping[str, TreeEntry]) 
     """
     lacking = [name for name in tree if not snapshot.has(name)]
     repo = snapshot.folder.parents[1]
-    blobs = {name: _blob(snapshot, name, tree[name]) for name in lacking}
-    with _told_of(repo):
+    blobs = {name: blob_of(snapshot, name, tree[name]) for name in lacking}
+    with told_of(repo):
         for folder in (repo / "blobs", snapshot.folder):
             folder.mkdir(parents=True, exist_ok=True)
-    needed = {blobs[name]: tree[name].size - _held(blobs[name]) for name in lacking}
-    _check_space(repo, sum(needed.values()))
+    needed = {blobs[name]: tree[name].size - held_bytes(blobs[name]) for name in lacking}
+    check_space(repo, sum(needed.values()))
     stopped = threading.Event()
     total = sum(tree[name].size for name in lacking)
     with Progress(f"downloading hf:{snapshot.dataset}", total) as bar:
@@ -190,7 +185,7 @@ def _download_one(
 ) -> None:
     cache = snapshot.folder.parents[2]
     lock = cache / ".locks" / snapshot.folder.parents[1].name / f"{blob.name}.lock"
-    with _told_of(blob.parent):
+    with told_of(blob.parent):
         lock.parent.mkdir(parents=True, exist_ok=True)
         with _held_lock(lock, f"{snapshot.dataset}, file {name!r}", stopped):
             if snapshot.has(name):
@@ -198,14 +193,14 @@ def _download_one(
                 return
             if not blob.exists() and not _by_xet(xet, name, entry, blob, counted):
                 _Transfer(server, snapshot, name, entry, blob, counted, stopped).run()
-            _link(snapshot.path(name), blob)
+            link(snapshot.path(name), blob)
 
 
 def _by_xet(
     xet: XetStorage, name: str, entry: TreeEntry, blob: Path, counted: Callable[[int], None]
 ) -> bool:
     """Write a blob out of Xet storage; return False where HTTP is to, as where it has begun to."""
-    if _held(blob):
+    if held_bytes(blob):
         return False
     part = blob.with_name(f"{blob.name}.xet.incomplete")
     if not xet.fetch(name, entry, part, counted):
@@ -234,7 +229,7 @@ class _Transfer:
         self._size = entry.size
         self._published = entry.hash
         self._blob = blob
-        self._partial = _partial(blob)
+        self._partial = partial_of(blob)
         self._counted = counted
         self._stopped = stopped
         self._have = 0
@@ -246,7 +241,7 @@ class _Transfer:
         Raises:
             CorruptDataError: If the server sends other bytes than it lists, twice.
         """
-        if self._fill(_partial(self._blob)):
+        if self._fill(partial_of(self._blob)):
             return
         LOGGER.warning("%s came damaged; it is fetched again", self._who)
         # A name of its own: where locks do nothing, as on some network file systems, another
@@ -357,101 +352,4 @@ def _goes_on(response: Any, start: int) -> bool:
     said = str(response.headers.get("Content-Range", ""))
     return bool(response.status_code == HTTPStatus.PARTIAL_CONTENT) and said.startswith(
         f"bytes {start}-"
-    )
-
-
-def _blob(snapshot: Snapshot, name: str, entry: TreeEntry) -> Path:
-    if not is_hash(entry.hash):
-        raise CorruptDataError(
-            f"hf:{snapshot.dataset} lists the file {name!r} with {entry.hash!r}, which is no hash; "
-            "it is not fetched"
-        )
-    return snapshot.folder.parents[1] / "blobs" / entry.hash
-
-
-def _partial(blob: Path) -> Path:
-    return blob.with_name(f"{blob.name}.incomplete")
-
-
-def _held(blob: Path) -> int:
-    """Return the bytes of a file that need no place any more."""
-    for path in (blob, _partial(blob)):
-        with contextlib.suppress(OSError):
-            return path.stat().st_size
-    return 0
-
-
-_NO_LINKS = {
-    errno.EEXIST,
-    errno.EPERM,
-    errno.EACCES,
-    errno.ENOSYS,
-    errno.EOPNOTSUPP,
-    errno.ENOTSUP,
-    errno.EINVAL,
-}
-"""What file systems without links answer, and where an entry is there."""
-
-
-def _link(path: Path, blob: Path) -> None:
-    """Make a snapshot's entry: a link to the blob, or the blob itself where links are off."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() and not path.exists():
-        path.unlink(missing_ok=True)
-    if not constants.HF_HUB_DISABLE_SYMLINKS:
-        try:
-            path.symlink_to(os.path.relpath(blob, path.parent))
-        except NotImplementedError:
-            pass
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-    if path.exists():
-        return
-    if _is_linked(blob):  # by another commit, whose file would be gone
-        part = path.with_name(f"{path.name}.{os.getpid()}.incomplete")
-        shutil.copyfile(blob, part)
-        part.replace(path)
-    else:
-        blob.replace(path)
-
-
-def _is_linked(blob: Path) -> bool:
-    """Return whether an entry of any snapshot is a link to a blob."""
-    entries = (blob.parents[1] / "snapshots").rglob("*")
-    return any(entry.is_symlink() and entry.resolve() == blob.resolve() for entry in entries)
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError:
-        return
-    if needed > free:
-        raise _full(folder, f"needs {needed} bytes more, and {free} are free")
-
-
-@contextlib.contextmanager
-def _told_of(folder: Path) -> Iterator[None]:
-    """Say what a failed write means, naming the folder."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise _full(folder, f"cannot take more ({error.strerror})") from error
-        if error.errno in _LOCKED | _NO_FOLDER:
-            raise CacheWriteError(
-                error.errno,
-                f"the cache folder {folder} cannot be written ({error.strerror}), and files are to "
-                "be downloaded into it; give another by cache_dir=, HF_HUB_CACHE or HF_HOME",
-            ) from error
-        raise
-
-
-def _full(folder: Path, what: str) -> CacheWriteError:
-    return CacheWriteError(
-        errno.ENOSPC,
-        f"the cache folder {folder} {what}; make room there, or give another folder by cache_dir=, "
-        "HF_HUB_CACHE or HF_HOME. What was downloaded so far is kept, and the next load goes on "
-        "from there",
     )

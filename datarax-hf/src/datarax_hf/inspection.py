@@ -15,11 +15,12 @@ from datarax.sources import Field
 from datarax_hf.card import CARD
 from datarax_hf.class_names import with_class_names
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.contents import Contents
 from datarax_hf.features import fields_from
 from datarax_hf.formats.kinds import PARSED, kind_of
 from datarax_hf.formats.labels import image_features, images_of
 from datarax_hf.locate import look
-from datarax_hf.plan import Contents, Plan, make_plan
+from datarax_hf.plan import Plan, make_plan
 from datarax_hf.reader import described_fields, open_reader, says_features
 from datarax_hf.readme import citation_in, description_in
 from datarax_hf.shards import count_records

@@ -23,11 +23,12 @@ from datarax_hf.cache import (
 )
 from datarax_hf.card import CARDS, one_file, read_card
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.contents import Contents, read_contents
 from datarax_hf.errors import CacheWriteError, HubConnectionError
 from datarax_hf.formats.kinds import SUPPORTED
 from datarax_hf.layout import CONVERTED, looks_converted
 from datarax_hf.names import aliases, canonical, is_local, meant_name, user_path
-from datarax_hf.plan import Contents, Plan, make_plan, read_contents
+from datarax_hf.plan import Plan, make_plan
 from datarax_hf.remedy import cache_miss, fetch_into, what_is_wrong
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from datarax.core.data_source import LocalFilesOnlyMixin
 from datarax.errors import listing
 from datarax.sources import ReaderSource
 from datarax_hf.config import HFSourceConfig
+from datarax_hf.contents import NO_CARD, NO_LISTING
 from datarax_hf.formats.kinds import is_metadata, kind_of
 from datarax_hf.layout import is_numbered, lacking_shards
 from datarax_hf.locate import locate
-from datarax_hf.plan import NO_CARD, NO_LISTING
 from datarax_hf.reader import lay_out, open_reader, records_of, says_features
 from datarax_hf.remedy import cache_miss
 
