@@ -1,14 +1,14 @@
 """Columns: from the Arrow data of a row group to NumPy arrays and host values.
 
 `load` runs once for a row group and its result is kept; `gather` picks rows from it. Fixed-width
-columns never become Python objects. `column_of` chooses how a column is read.
+columns never become Python objects.
 """
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -17,13 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from datarax.errors import CorruptDataError, UnknownFieldError, listing, nearest
+from datarax.errors import CorruptDataError
 from datarax.sources import Field
 from datarax_hf.arrow_numbers import numbers_of, places_of
 from datarax_hf.features import Kind, is_list, plain_type
-from datarax_hf.headers import Encoded
 from datarax_hf.images import ImageDecoder, Place
-from datarax_hf.threads import Threads
 from datarax_hf.values import Meaning, meaning, readable
 
 Rows = NDArray[np.int64]
@@ -59,56 +57,6 @@ class Column(abc.ABC):
         """Release what reading holds; the column can be read again."""
 
 
-def column_of(
-    name: str, kind: Kind, *, nulls: int | None, decoder: ImageDecoder, fill: Any = None
-) -> Column:
-    """Return how a column is read; an image column's field is settled later.
-
-    Args:
-        name: The column.
-        kind: What it holds.
-        nulls: How many of its values, or of the numbers within them, are null, as far as is known.
-        decoder: How images become arrays, as the options say.
-        fill: The number that stands for nulls; None is none.
-
-    Raises:
-        UnknownFieldError: If there is a fill, and it is no column of numbers.
-        ValueError: If the fill does not fit the column's dtype.
-    """
-    dtype = kind.field.dtype if kind.form in {"array", "sequence"} else None
-    if fill is not None:
-        check_fill(name, fill, dtype)
-    if kind.form == "array" and (not nulls or fill is not None):
-        return ArrayColumn(name, kind.field, fill)
-    if kind.form == "sequence":
-        return SequenceColumn(name, kind.field, fill)
-    own = ImageDecoder(decoder.mode or kind.image_mode, decoder.size)
-    asked = decoder.mode is not None or decoder.size is not None
-    if kind.form == "image" and (asked or not kind.encoded):
-        return ImageColumn(name, kind.field, own)
-    field = kind.field
-    if kind.form == "array":
-        field = Field.host_only(
-            f"{nulls} of its values are null; fill_nulls={{{name!r}: number}} makes an array of it"
-        )
-    elif kind.form == "image":
-        field = Field.host_only("its feature says not to decode it; image_mode='RGB' decodes it")
-    return ObjectColumn(name, field, kind, decoder)
-
-
-def check_filled(fill_nulls: Mapping[str, Any], names: Collection[str]) -> None:
-    """Raise unless the columns whose nulls are to be filled exist.
-
-    Raises:
-        UnknownFieldError: If one does not.
-    """
-    for name in fill_nulls:
-        if name not in names:
-            raise UnknownFieldError(
-                f"fill_nulls names {name!r}; the fields are {listing(names)}.{nearest(name, names)}"
-            )
-
-
 def count_nulls(data: pa.ChunkedArray) -> int:
     """Return how many values, or numbers within them, are null."""
     total = 0
@@ -123,23 +71,6 @@ def count_nulls(data: pa.ChunkedArray) -> int:
         else:
             total += level.null_count
     return total
-
-
-def check_fill(name: str, fill: Any, dtype: np.dtype[Any] | None) -> None:
-    """Raise unless a column of a dtype can hold what is to stand for its nulls."""
-    if dtype is None:
-        raise UnknownFieldError(
-            f"fill_nulls names {name!r}, which is no column of numbers; leave it out of fill_nulls"
-        )
-    kinds: dict[str, tuple[type, ...]] = {"b": (bool,), "f": (int, float)}
-    fits = isinstance(fill, kinds.get(dtype.kind, (int,))) and isinstance(fill, bool) == (
-        dtype.kind == "b"
-    )
-    if fits and dtype.kind in "iu":
-        bounds = np.iinfo(dtype)
-        fits = bounds.min <= fill <= bounds.max
-    if not fits:
-        raise ValueError(f"fill_nulls[{name!r}] is {fill!r}, which a column of {dtype} cannot hold")
 
 
 @dataclass(frozen=True)
@@ -213,7 +144,7 @@ class ObjectColumn(Column):
 
     def gather(self, loaded: pa.ChunkedArray, rows: Rows, place: Place) -> list[Any]:
         values: list[Any] = []
-        for some, own in _taken(loaded, rows):
+        for some, own in taken(loaded, rows):
             values += self._python(some, own, place)
         _, convert = self._meaning
         if convert is None:
@@ -269,7 +200,7 @@ class SequenceColumn(Column):
 
     def gather(self, loaded: pa.ChunkedArray, rows: Rows, place: Place) -> list[Any]:  # noqa: ARG002
         values: list[Any] = []
-        for some, _ in _taken(loaded, rows):
+        for some, _ in taken(loaded, rows):
             values += self._arrays(some)
         return values
 
@@ -297,117 +228,6 @@ class SequenceColumn(Column):
         return np.array(values.to_numpy(zero_copy_only=False), self.field.dtype)
 
 
-@dataclass(frozen=True)
-class Picked:
-    """Encoded images of one row group or chunk, not decoded yet.
-
-    Attributes:
-        images: Encoded images, those that were picked among them.
-        within: The rows of these in `images`.
-        rows: Their rows in the row group or chunk.
-        positions: Where each belongs in what was asked for.
-        place: Says where a row lies.
-    """
-
-    images: pa.ChunkedArray
-    within: Rows
-    rows: Rows
-    positions: Rows
-    place: Place
-
-    @classmethod
-    def of(
-        cls, loaded: pa.ChunkedArray, rows: Rows, positions: Rows, place: Place, *, stays: bool
-    ) -> Picked:
-        """Return the images at `rows`; a copy of them unless what is loaded stays in any case."""
-        if stays:
-            return cls(loaded, rows, rows, positions, place)
-        chunks = [images for images, _ in _taken(loaded, rows)]
-        copied = pa.chunked_array(chunks, loaded.type)
-        return cls(copied, np.arange(len(rows)), rows, positions, place)
-
-
-@dataclass(frozen=True)
-class ImageColumn(Column):
-    """A column of encoded images, decoded when they are gathered."""
-
-    decoder: ImageDecoder
-    threads: Threads = field(default_factory=Threads, compare=False, repr=False)
-
-    def load(self, data: pa.ChunkedArray, where: str) -> pa.ChunkedArray:  # noqa: ARG002
-        stored = plain(data)
-        if not pa.types.is_struct(stored.type):
-            return stored
-        place = stored.type.get_field_index("bytes")
-        if place < 0:
-            return pa.chunked_array([pa.nulls(len(stored), pa.binary())])
-        chunks = [chunk.flatten()[place] for chunk in stored.chunks]
-        return plain(pa.chunked_array(chunks, type=stored.type.field(place).type))
-
-    def gather(self, loaded: pa.ChunkedArray, rows: Rows, place: Place) -> Any:
-        if self.field.is_array:
-            out = np.empty((len(rows), *(self.field.shape or ())), self.field.dtype)
-            self.gather_into(loaded, rows, place, out)
-            return out
-        values: list[Any] = []
-        for images, some in _taken(loaded, rows):
-            values += self.decoder.decode_all(images, self._place(place, some), self.threads)
-        return values
-
-    def gather_into(
-        self, loaded: pa.ChunkedArray, rows: Rows, place: Place, out: NDArray[Any]
-    ) -> None:
-        """Fill `out`, C-contiguous and of shape (rows, *shape), with the pixels at `rows`."""
-        begin = 0
-        for images, some in _taken(loaded, rows):
-            self._decode_into(images, out[begin : begin + len(some)], self._place(place, some))
-            begin += len(some)
-
-    def describe(self, data: pa.ChunkedArray, where: str) -> str | None:
-        """Return the sizes and modes of images as they are stored, in words.
-
-        None where there is no image, or one that is damaged: reading it says so.
-        """
-        loaded = self.load(data, where).drop_null()
-        if not len(loaded):
-            return None
-        images = loaded.combine_chunks()
-        joined = pa.concat_arrays(images.chunks) if isinstance(images, pa.ChunkedArray) else images
-        try:
-            return ImageDecoder().sizes(joined, lambda _: where)
-        except CorruptDataError:
-            return None
-
-    def decode_picked(self, picked: Sequence[Picked], out: Any) -> None:
-        """Fill `out`, an array or a list, with what was picked for all its positions."""
-        images = _joined(picked, len(out))
-
-        def place(position: int) -> str:
-            for part in picked:
-                for number in np.flatnonzero(part.positions == position):
-                    return self._place(part.place, part.rows)(int(number))
-            raise IndexError(position)
-
-        if isinstance(out, list):
-            out[:] = self.decoder.decode_all(images, place, self.threads)
-        else:
-            self._decode_into(images, out, place)
-
-    def close(self) -> None:
-        self.threads.close()
-
-    def _decode_into(
-        self, images: pa.Array, out: NDArray[Any], place: Callable[[int], str]
-    ) -> None:
-        if images.null_count:
-            row = int(np.argmin(numbers_of(images.is_valid())))
-            raise CorruptDataError(f"{place(row)}: the image has no bytes")
-        self.decoder.decode_into(images, out, place, self.threads)
-
-    def _place(self, place: Place, rows: Rows) -> Place:
-        return lambda row: f"{place(int(rows[row]))}, column {self.name!r}"
-
-
 def _members(lists: pa.Array) -> pa.Array:
     """Return what lists hold, of which none is null: `flatten`, which copies, without a copy."""
     if not len(lists):
@@ -419,7 +239,7 @@ def _members(lists: pa.Array) -> pa.Array:
     return lists.values.slice(first, last - first)
 
 
-def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows]]:
+def taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows]]:
     """Yield the values at `rows` in arrays, each with its rows; a run of rows is not copied."""
     if not len(rows):
         return
@@ -428,47 +248,6 @@ def _taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows
     for chunk in taken.chunks:
         yield chunk, rows[begin : begin + len(chunk)]
         begin += len(chunk)
-
-
-def _joined(picked: Sequence[Picked], size: int) -> pa.Array:
-    """Return encoded images, each at its position; their bytes are copied once."""
-    sizes = np.zeros(size, np.int64)
-    valid = np.ones(size, np.bool_)
-    pieces: list[tuple[Rows, Encoded, Rows]] = []
-    for part in picked:
-        begin = 0
-        for chunk in part.images.chunks:
-            here = (part.within >= begin) & (part.within < begin + len(chunk))
-            rows, positions = part.within[here] - begin, part.positions[here]
-            begin += len(chunk)
-            if not len(rows):
-                continue
-            encoded = Encoded.of(chunk)
-            sizes[positions] = encoded.ends[rows] - encoded.begins[rows]
-            if chunk.null_count:
-                valid[positions] = numbers_of(chunk.is_valid())[rows]
-            pieces.append((positions, encoded, rows))
-    ends = np.concatenate([[0], np.cumsum(sizes)])
-    there = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
-    buffers = [there, pa.py_buffer(ends), pa.py_buffer(b"".join(_views(pieces, size)))]
-    return pa.Array.from_buffers(pa.large_binary(), size, buffers)
-
-
-def _views(pieces: Sequence[tuple[Rows, Encoded, Rows]], size: int) -> list[Any]:
-    """Return the bytes of images in the order of their positions, those of a run in one view."""
-    if all(is_run(positions) and is_run(rows) for positions, _, rows in pieces):
-        ordered = sorted(pieces, key=lambda piece: int(piece[0][0]))
-        return [
-            encoded.data.data[encoded.begins[rows[0]] : encoded.ends[rows[-1]]]
-            for _, encoded, rows in ordered
-        ]
-    views: list[Any] = [b""] * size
-    for positions, encoded, rows in pieces:
-        data = encoded.data.data
-        begins, ends = encoded.begins[rows].tolist(), encoded.ends[rows].tolist()
-        for position, begin, end in zip(positions.tolist(), begins, ends, strict=True):
-            views[position] = data[begin:end]
-    return views
 
 
 def is_run(indices: Rows) -> bool:

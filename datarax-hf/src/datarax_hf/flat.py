@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from datarax.errors import CorruptDataError
 from datarax.progress import Progress
 from datarax_hf.bundles import Bundle, bundled, whole_or_each
-from datarax_hf.columns import Column, ImageColumn, is_run
+from datarax_hf.columns import Column, is_run
 from datarax_hf.derived import Derived
+from datarax_hf.image_columns import ImageColumn
 from datarax_hf.leases import Hold
 from datarax_hf.mapping import mapped_array
 from datarax_hf.shards import Shards, grouped

@@ -11,9 +11,9 @@ from functools import partial
 import pyarrow as pa
 
 from datarax.sources import Field
-from datarax_hf.columns import ImageColumn
 from datarax_hf.derived import Derived
 from datarax_hf.headers import Encoded
+from datarax_hf.image_columns import ImageColumn
 from datarax_hf.image_forms import Forms, KeptForms
 from datarax_hf.images import ImageForm, Place, is_image
 from datarax_hf.in_place import InPlaceColumn

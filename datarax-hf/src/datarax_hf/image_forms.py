@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datarax_hf.columns import ImageColumn
 from datarax_hf.derived import Derived
+from datarax_hf.image_columns import ImageColumn
 from datarax_hf.images import ImageForm
 from datarax_hf.shards import Shards
 from datarax_hf.whole import NotKeptError

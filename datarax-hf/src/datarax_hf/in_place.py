@@ -20,11 +20,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datarax_hf.columns import ImageColumn, Rows
+from datarax_hf.columns import Rows
 from datarax_hf.derived import Derived
 from datarax_hf.flat import Part, parts_of, progress_of
 from datarax_hf.formats.pages import NotPlainError, in_order
 from datarax_hf.headers import Encoded
+from datarax_hf.image_columns import ImageColumn
 from datarax_hf.leases import Hold
 from datarax_hf.mapping import mapped
 from datarax_hf.ragged import RaggedColumn

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from datarax.sources.reader import Indices
 from datarax_hf import flat, ragged
-from datarax_hf.columns import Column, ImageColumn
+from datarax_hf.columns import Column
 from datarax_hf.derived import Derived
 from datarax_hf.flat import FlatColumn, Part, parts_of, row_bytes, small_columns
+from datarax_hf.image_columns import ImageColumn
 from datarax_hf.images import ImageForm
 from datarax_hf.in_place import InPlaceColumn, in_place
 from datarax_hf.ragged import Look, RaggedColumn, bytes_of

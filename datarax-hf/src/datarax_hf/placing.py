@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from datarax_hf.bundles import Bundle, bundled, whole_or_each
-from datarax_hf.columns import Column, ImageColumn, Picked, Rows, is_run
+from datarax_hf.columns import Column, Rows, is_run
+from datarax_hf.image_columns import ImageColumn, Picked
 from datarax_hf.images import Place
 from datarax_hf.recent import RecentColumns
 from datarax_hf.shards import Shards

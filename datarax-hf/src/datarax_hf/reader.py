@@ -21,19 +21,13 @@ from numpy.typing import NDArray
 from datarax.sources import ColumnarReader, Field, Reader, SplitReader
 from datarax.sources.reader import Columns, Indices
 from datarax_hf.class_names import with_class_names
-from datarax_hf.columns import (
-    Column,
-    ImageColumn,
-    ObjectColumn,
-    check_filled,
-    column_of,
-    count_nulls,
-    is_run,
-)
+from datarax_hf.column_choice import check_filled, column_of
+from datarax_hf.columns import Column, ObjectColumn, count_nulls, is_run
 from datarax_hf.config import HFSourceConfig
 from datarax_hf.derived import Derived
 from datarax_hf.features import Features, Kind, describe
 from datarax_hf.flat import FlatColumn, row_bytes
+from datarax_hf.image_columns import ImageColumn
 from datarax_hf.image_fields import EncodedImages
 from datarax_hf.images import ImageDecoder
 from datarax_hf.laid_out import LaidOut

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from datarax_hf.columns import Column, ImageColumn, Rows
+from datarax_hf.columns import Column, Rows
 from datarax_hf.flat import row_bytes
+from datarax_hf.image_columns import ImageColumn
 from datarax_hf.images import Place
 from datarax_hf.shards import Shards
 

@@ -16,8 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from datarax.sources import Field
-from datarax_hf.columns import Column, ImageColumn, ObjectColumn, check_filled, column_of
+from datarax_hf.column_choice import check_filled, column_of
+from datarax_hf.columns import Column, ObjectColumn
 from datarax_hf.features import Features, Kind, describe
+from datarax_hf.image_columns import ImageColumn
 from datarax_hf.images import ImageDecoder, ImageForm, Place, is_image
 
 Nulls = Callable[[str], int | None]
