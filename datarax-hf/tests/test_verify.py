@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 
-from datarax.errors import CacheMissError, CorruptDataError, NotSupportedError
+from datarax.errors import CacheMissError, CorruptDataError, DataraxError, NotSupportedError
 from datarax.registry.loading import verify
 from datarax_hf import flat
 from datarax_hf.reader import lay_out
@@ -85,6 +86,26 @@ def test_a_card_that_changed_on_the_disk_is_found(numbers, open_reader, cache, l
     found = verify("hf:a/b", local_files_only=local_files_only)
     assert found.files == {NAME: "ok", CARD: "damaged"}
     assert f"--include {CARD}" in (found.remedy or "")
+
+
+@pytest.mark.parametrize("local_files_only", [True, False])
+@pytest.mark.parametrize("right", ["config_name: one", f"data_files: {NAME}"])
+def test_a_card_that_changed_is_said_before_what_it_says(
+    hub, make, open_reader, cache, right, local_files_only
+):
+    """By it the config that is asked for has gone, or has no file."""
+    card = f"---\nconfigs:\n- config_name: one\n  data_files: {NAME}\n---\n"
+    hub.publish("a/b", {NAME: make.parquet({"x": [1]}), CARD: card})
+    options = {"config": "one", "local_files_only": local_files_only}
+    open_reader("a/b", config="one", verify=True)
+    damaged = card.replace(right, f"{right[:-1]}_")
+    next(cache.glob(f"*/snapshots/*/{CARD}")).write_text(damaged)
+    with pytest.raises(DataraxError) as told:
+        open_reader("a/b", **options)
+    assert not isinstance(told.value, CorruptDataError)
+    for check in (partial(open_reader, "a/b", verify=True), partial(verify, "hf:a/b")):
+        with pytest.raises(CorruptDataError, match=f"'{CARD}' has the hash.*--include {CARD}"):
+            check(**options)
 
 
 def test_the_remedy_mends(numbers, open_reader, damage, cache, hub):

@@ -28,7 +28,7 @@ from datarax_hf.errors import CacheWriteError, HubConnectionError
 from datarax_hf.formats.kinds import SUPPORTED
 from datarax_hf.layout import CONVERTED, looks_converted
 from datarax_hf.names import aliases, canonical, is_local, meant_name, user_path
-from datarax_hf.plan import Plan, make_plan
+from datarax_hf.plan import Plan, check_card, make_plan
 from datarax_hf.remedy import cache_miss, fetch_into, what_is_wrong
 
 if TYPE_CHECKING:
@@ -222,6 +222,8 @@ def _cached_contents(config: HFSourceConfig) -> list[Contents]:
     able = [contents for contents in held if contents.reads(config.config)]
     if able:
         return able
+    for contents in held:
+        check_card(contents, config)
     sure = next((contents for contents in held if contents.is_sure()), None)
     snapshot = (sure or held[0]).snapshot
     if sure is None and snapshot.complete:
@@ -249,6 +251,7 @@ def _listed(hub: Hub, config: HFSourceConfig) -> Contents:
     contents = _with_card(hub, snapshot)
     if contents.reads(config.config):
         return contents
+    check_card(contents, config)
     if snapshot.revision != MAIN:
         raise _not_converted(contents, config)
     try:

@@ -89,8 +89,29 @@ def make_plan(contents: Contents, config: HFSourceConfig, *, every: bool = False
     Raises:
         UnknownConfigError: If the configuration does not exist, or must be named.
         UnknownSplitError: If the split does not exist, must be named, or is malformed.
-        CorruptDataError: If a file name leaves the snapshot.
+        CorruptDataError: If a file name leaves the snapshot, or with `verify` in place of those, if
+            the card that says so is not the one that the Hub publishes.
     """
+    try:
+        return _planned(contents, config, every=every)
+    except (UnknownConfigError, UnknownSplitError):
+        check_card(contents, config)
+        raise
+
+
+def check_card(contents: Contents, config: HFSourceConfig) -> None:
+    """Raise, with `verify`, where what a card says of configs and splits is not what it should say.
+
+    Raises:
+        CorruptDataError: If its hash is another than the Hub publishes.
+    """
+    if config.verify:
+        from datarax_hf.verifying import check_cards  # it knows of plans itself
+
+        check_cards(contents.snapshot, config)
+
+
+def _planned(contents: Contents, config: HFSourceConfig, *, every: bool) -> Plan:
     snapshot = contents.snapshot
     uri = f"hf:{snapshot.dataset}"
     try:

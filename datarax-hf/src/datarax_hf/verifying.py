@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datarax.errors import CorruptDataError, DataraxError, NotSupportedError
 from datarax.progress import Progress
@@ -57,12 +57,15 @@ def verify(config: HFSourceConfig) -> Verified:
     """Return a verdict on each local file that `load` would read with the same options.
 
     Where no split is named: on those of every split of which this machine has any.
+
+    Raises:
+        CorruptDataError: If the card is damaged, and by what it says there is nothing to compare.
     """
     from datarax_hf.locate import held
 
-    plan = held(config)
-    names = [*_data(plan), *_cards(plan)]
-    snapshot, checked = _check(plan, list(dict.fromkeys((*names, *plan.lacking()))), config)
+    plan = held(replace(config, verify=True))
+    names = dict.fromkeys((*_data(plan), *_cards(plan.snapshot), *plan.lacking()))
+    snapshot, checked = _check(plan.snapshot, list(names), config)
     bad = [one.name for one in checked if one.verdict in {"damaged", "missing"}]
     return Verified(
         folder=str(snapshot.folder),
@@ -78,8 +81,8 @@ def check(plan: Plan, config: HFSourceConfig) -> None:
         CorruptDataError: If one has another; it names file, both hashes and the remedy.
         NotSupportedError: A NotImplementedError, if nothing says what a file's hash should be.
     """
-    cards = _cards(plan)
-    snapshot, checked = _check(plan, [*_data(plan), *cards], config)
+    cards = _cards(plan.snapshot)
+    snapshot, checked = _check(plan.snapshot, [*_data(plan), *cards], config)
     for one in checked:
         if one.name in cards and one.verdict == "unknown":
             continue
@@ -100,26 +103,42 @@ def check(plan: Plan, config: HFSourceConfig) -> None:
                 "with a network, or without verify"
             )
         if one.verdict != "ok":
-            raise CorruptDataError(
-                f"hf:{snapshot.dataset}: the file {one.name!r} has the hash {one.found}, and the "
-                f"Hub publishes {one.published} ({snapshot.folder / one.name}); fetch it again: "
-                f"{_remedy(snapshot, [one.name])}"
-            )
+            raise _damaged(snapshot, one)
+
+
+def check_cards(snapshot: Snapshot, config: HFSourceConfig) -> None:
+    """Raise if what says which files are of which config and split has another hash than published.
+
+    Raises:
+        CorruptDataError: If so.
+    """
+    snapshot, checked = _check(snapshot, _cards(snapshot), config)
+    for one in checked:
+        if one.verdict == "damaged":
+            raise _damaged(snapshot, one)
+
+
+def _damaged(snapshot: Snapshot, one: Checked) -> CorruptDataError:
+    return CorruptDataError(
+        f"hf:{snapshot.dataset}: the file {one.name!r} has the hash {one.found}, and the "
+        f"Hub publishes {one.published} ({snapshot.folder / one.name}); fetch it again: "
+        f"{_remedy(snapshot, [one.name])}"
+    )
 
 
 def _data(plan: Plan) -> list[str]:
     return list(dict.fromkeys(name for files in plan.files.values() for name in files))
 
 
-def _cards(plan: Plan) -> list[str]:
+def _cards(snapshot: Snapshot) -> list[str]:
     """Return what is on this machine of what says which files are of which config and split."""
-    return [name for name in CARDS if plan.snapshot.has(name)]
+    return [name for name in CARDS if snapshot.has(name)]
 
 
 def _check(
-    plan: Plan, names: Sequence[str], config: HFSourceConfig
+    snapshot: Snapshot, names: Sequence[str], config: HFSourceConfig
 ) -> tuple[Snapshot, list[Checked]]:
-    snapshot = _with_hashes(plan.snapshot, names, config)
+    snapshot = _with_hashes(snapshot, names, config)
     sizes = {name: snapshot.path(name).stat().st_size for name in names if snapshot.has(name)}
     lock = threading.Lock()
     with (
