@@ -17,9 +17,9 @@ from datarax.sources.plan import readable_bytes
 from datarax.sources.reader import Reader
 from datarax.transfer import Placement, place_columns
 
-PIECE_BYTES = 2**25
+PIECE_BYTES = 2**26
 SMALL_PIECE_BYTES = 2**20
-PIECES = 16  # where they are no smaller: what a piece takes beside the arrays stays a small part
+PIECES = 10  # where they are no smaller: what a piece takes beside the arrays stays a small part
 
 
 def load_columns(
