@@ -111,8 +111,8 @@ the first time includes what is done once (laying out columns, converting to Arr
 are medians of three, or of what a minute had room for. Loading A, B and H and epochs of A, C and G
 were measured in three rounds, whose medians are given. The limit is the later speed of the fastest
 of the rows that only read or decode. `nothing kept` is `derived_limit=0`: every load decodes,
-where others find pixels that are kept. Cold processes have a table of [their own](benchmarks-hf-
-cold.md).
+where others find pixels that are kept. Cold processes have a table of
+[their own](benchmarks-hf-cold.md).
 
 """
 
