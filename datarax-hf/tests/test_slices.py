@@ -67,6 +67,18 @@ def test_a_run_in_pieces_of_any_size_is_what_was_written(small_slices, written, 
     check(reader, written, 3, 61)
 
 
+@pytest.mark.parametrize("begin", [0, 30, 43])
+def test_a_run_over_large_row_groups_and_small_ones(written, offline, monkeypatch, begin):
+    monkeypatch.setattr(datarax_hf.slices, "LARGE_BYTES", 2**12)
+    monkeypatch.setattr(datarax_hf.slices, "SLICE_BYTES", 256)
+    reader = offline("a/b")
+    due = [reader._slices.are_due(group, ["image"]) for group in range(len(reader._shards))]
+    assert due == [True, *[False] * 5]
+    for _ in range(2):  # those held from the first time are not decoded on threads
+        check(reader, written, begin, ROWS, ("image",))
+        check(reader, written, begin, ROWS)
+
+
 def test_runs_that_begin_anywhere_and_take_turns_are_right(small_slices, written, offline):
     reader = offline("a/b")
     for begin, end in ((5, 9), (9, 20), (2, 3), (20, 30), (40, 70), (0, 0), (89, 90), (0, ROWS)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -47,6 +48,17 @@ class Column(abc.ABC):
             rows: The rows, in any order.
             place: Says where a row lies.
         """
+
+    def fill_out(self, loaded: Any, begin: int, out: Any, place: Place) -> None:
+        """Fill `out`, an array or a list, with the values of the rows from `begin` on.
+
+        Args:
+            loaded: What `load` returned.
+            begin: The first row.
+            out: What is filled, C-contiguous; there are as many rows.
+            place: Says where a row lies.
+        """
+        out[:] = self.gather(loaded, np.arange(begin, begin + len(out)), place)
 
     @property
     def stored_as(self) -> list[str]:
@@ -90,6 +102,9 @@ class ArrayColumn(Column):
 
     def gather(self, loaded: NDArray[Any], rows: Rows, place: Place) -> NDArray[Any]:  # noqa: ARG002
         return loaded[rows]
+
+    def fill_out(self, loaded: NDArray[Any], begin: int, out: Any, place: Place) -> None:  # noqa: ARG002
+        out[:] = loaded[begin : begin + len(out)]
 
     def _flat(self, values: pa.Array, shape: tuple[int, ...], where: str) -> NDArray[Any]:
         for depth, length in enumerate(shape):
@@ -153,6 +168,15 @@ class ObjectColumn(Column):
             None if value is None else convert(value, partial(self._told, place, row))
             for value, row in zip(values, rows.tolist(), strict=True)
         ]
+
+    def fill_out(self, loaded: pa.ChunkedArray, begin: int, out: Any, place: Place) -> None:
+        some = loaded.slice(begin, len(out))
+        if self._meaning[1] is None and some.num_chunks == 1:
+            # What Python has no value for is looked for below.
+            with suppress(ValueError, OverflowError):
+                out[:] = some.chunk(0).to_pylist()
+                return
+        super().fill_out(loaded, begin, out, place)
 
     @property
     def stored_as(self) -> list[str]:
@@ -243,7 +267,10 @@ def taken(loaded: pa.ChunkedArray, rows: Rows) -> Iterator[tuple[pa.Array, Rows]
     """Yield the values at `rows` in arrays, each with its rows; a run of rows is not copied."""
     if not len(rows):
         return
-    taken = loaded.slice(rows[0], len(rows)) if is_run(rows) else loaded.take(places_of(rows))
+    taken = loaded.slice(rows.item(0), len(rows)) if is_run(rows) else loaded.take(places_of(rows))
+    if taken.num_chunks == 1:
+        yield taken.chunk(0), rows
+        return
     begin = 0
     for chunk in taken.chunks:
         yield chunk, rows[begin : begin + len(chunk)]
@@ -255,9 +282,10 @@ def is_run(indices: Rows) -> bool:
     size = len(indices)
     if size < 2:
         return True
-    if int(indices[-1]) - int(indices[0]) != size - 1:
+    # Whole numbers that only go up, and no further than there are steps, go up one by one.
+    if indices.item(-1) - indices.item(0) != size - 1:
         return False
-    return bool((indices[1:] - indices[:-1] == 1).all())  # np.diff takes longer than all of this
+    return bool((indices[1:] > indices[:-1]).all())
 
 
 def plain(data: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -75,6 +75,12 @@ class ImageColumn(Column):
             values += self.decoder.decode_all(images, self._place(place, some), self.threads)
         return values
 
+    def fill_out(self, loaded: pa.ChunkedArray, begin: int, out: Any, place: Place) -> None:
+        if isinstance(out, np.ndarray):
+            self.gather_into(loaded, np.arange(begin, begin + len(out)), place, out)
+        else:
+            super().fill_out(loaded, begin, out, place)
+
     def gather_into(
         self, loaded: pa.ChunkedArray, rows: Rows, place: Place, out: NDArray[Any]
     ) -> None:

@@ -64,6 +64,10 @@ class RowGroups:
         """Yield (row group, positions in `indices`, rows in the group)."""
         return self.shards.pieces(indices)
 
+    def holds(self, number: int, names: Sequence[str]) -> bool:
+        """Return whether columns of a row group need not be read."""
+        return all(self.recent.get((number, name)) is not None for name in names)
+
     def loaded(self, number: int, names: Sequence[str], *, keep: bool) -> dict[str, Any]:
         """Return the columns of a row group, reading those that are not held."""
         self.shards.check_same(number)
@@ -105,8 +109,12 @@ def place_run(
     A run goes on where it ends: only its last row group is read from again. Large row groups are
     read a slice at a time. Images of all pieces are decoded together, as in `place`.
     """
-    pieces = list(groups.shards.run_pieces(indices))
     names = tuple(out)
+    single = groups.shards.group_of_run(indices)
+    if single is not None and not slices.are_due(single, names):
+        _fill_from(groups, single, indices.item(0), out)
+        return
+    pieces = list(groups.shards.run_pieces(indices))
     due = [slices.are_due(group, names) for group, _, _ in pieces]
     large = list(compress(pieces, due))
     whole = [piece for piece, sliced in zip(pieces, due, strict=True) if not sliced]
@@ -115,13 +123,15 @@ def place_run(
             for number, here, within in part.pieces(indices[positions]):
                 piece = (number, positions[here], within)
                 _place_piece(part, groups.columns, piece, out, keep=False, picked={})
-    if len(whole) < 2:
+    # What is picked is decoded for all positions, of which slices have filled some.
+    picked = _no_images(groups.columns, out) if len(whole) > 1 and not large else {}
+    if sum(not groups.holds(group, names) for group, _, _ in whole) < 2:
         for piece in whole:
-            _place_piece(groups, groups.columns, piece, out, keep=True, picked={})
+            _place_piece(groups, groups.columns, piece, out, keep=True, picked=picked)
+        _decode(groups.columns, picked, out)
         return
     groups.recent.keep({group for group, _, _ in whole})
     last = pieces[-1][0]
-    picked = _no_images(groups.columns, out)
     by_group = {piece[0]: piece for piece in whole}
 
     def work(bundle: range) -> None:
@@ -147,6 +157,17 @@ def place_run(
     )
     threads.each(work_through, [*small, range(whole[-1][0], whole[-1][0] + 1)])
     _decode(groups.columns, picked, out)
+
+
+def _fill_from(groups: RowGroups, group: int, first: int, out: Mapping[str, Any]) -> None:
+    """Fill arrays and lists of the records from `first` on, which are all of one row group.
+
+    What most runs are: there is as little as can be between the caller and the values.
+    """
+    loaded = groups.loaded(group, tuple(out), keep=True)
+    begin, told = first - groups.shards.begin(group), groups.place(group)
+    for name, buffer in out.items():
+        groups.columns[name].fill_out(loaded[name], begin, buffer, told)
 
 
 def _no_images(columns: Mapping[str, Column], names: Iterable[str]) -> dict[str, list[Picked]]:

@@ -199,14 +199,13 @@ class HFReader(ColumnarReader):
         return f"HFReader({origin.dataset!r}, {self._identity}, records={len(self)})"
 
     def read(self, indices: Indices, names: Sequence[str], /) -> Columns:
-        indices = self._checked(indices)
         out = {name: self._empty(name, len(indices)) for name in names}
-        self._fill(indices, out)
+        self._fill(np.asarray(indices, np.int64), out)
         return out
 
     def read_into(self, indices: Indices, out: Mapping[str, NDArray[Any]], /) -> None:
         """Fill `out` as `BufferReader` says."""
-        self._fill(self._checked(indices), out)
+        self._fill(np.asarray(indices, np.int64), out)
 
     def records_of(self, names: Sequence[str]) -> int:
         """Return how many records some of the files hold."""
@@ -274,24 +273,17 @@ class HFReader(ColumnarReader):
         self._recent = RecentColumns(HELD_BYTES)
         self._slices = Slices(self._shards, self._columns)
 
-    def _checked(self, indices: Indices) -> Indices:
-        """Return indices, each of which is that of a record.
+    def _fill(self, indices: Indices, out: Mapping[str, Any]) -> None:
+        """Fill arrays and lists of the values at `indices`.
 
         Raises:
-            IndexError: If one is not.
+            IndexError: If one is not that of a record.
         """
-        indices = np.asarray(indices, np.int64)
-        for end in (indices.min(), indices.max()) if len(indices) else ():
-            if not 0 <= end < len(self):
-                raise IndexError(f"index {end} is out of range for {len(self):,} records")
-        return indices
-
-    def _fill(self, indices: Indices, out: Mapping[str, Any]) -> None:
-        """Fill arrays and lists of the values at `indices`."""
         run = is_run(indices)
+        self._check(indices, run=run)
         ordered = run and (len(indices) != 1 or indices[0] in self._expected)
         if len(indices):
-            self._expected = (int(indices[-1]), int(indices[-1]) + 1)
+            self._expected = (indices.item(-1), indices.item(-1) + 1)
         laid_out = self._laid_out
         if not ordered or laid_out.was_asked:
             laid_out.lay_out_if_it_pays(indices, tuple(out), self._recent, ordered=ordered)
@@ -310,6 +302,14 @@ class HFReader(ColumnarReader):
                 place_run(groups, self._slices, indices, rest, self._threads)
             else:
                 place(groups, self._columns, indices, rest)
+
+    def _check(self, indices: Indices, *, run: bool) -> None:
+        if not len(indices):
+            return
+        ends = (indices.item(0), indices.item(-1)) if run else (indices.min(), indices.max())
+        for end in ends:
+            if not 0 <= end < len(self):
+                raise IndexError(f"index {end} is out of range for {len(self):,} records")
 
     def _gather(self, column: FlatColumn, indices: Indices, out: Any, *, run: bool) -> None:
         """Fill an array; a long run is copied on all cores, which are slow to touch new memory."""

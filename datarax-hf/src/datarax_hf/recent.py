@@ -46,8 +46,10 @@ class RecentColumns:
                 self._bytes -= freed
 
     def keep(self, groups: Collection[int]) -> None:
-        """Drop the columns of all other row groups."""
+        """Drop the columns of all other row groups, unless what is held is little."""
         with self._lock:
+            if self._bytes * 2 <= self.limit:
+                return
             for key in [key for key in self._held if key[0] not in groups]:
                 self._bytes -= self._held.pop(key)[1]
 

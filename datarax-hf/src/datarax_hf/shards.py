@@ -114,6 +114,13 @@ class Shards:
         """Return the group that each index falls in."""
         return np.searchsorted(self._ends, indices, side="right")
 
+    def group_of_run(self, indices: NDArray[np.int64]) -> int | None:
+        """Return the group that all of a run of indices falls in; None if it takes several."""
+        if not len(indices):
+            return None
+        group = int(self._ends.searchsorted(indices.item(0), side="right"))
+        return group if indices.item(-1) < self._ends.item(group) else None
+
     def pieces(
         self, indices: NDArray[np.int64]
     ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
