@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import datarax
-from datarax_hf import flat, image_forms, images
+from datarax_hf import flat, image_forms, image_opening, images
 from datarax_hf.flushing import Flushing
 
 SIZE = (40, 48)
@@ -182,7 +182,7 @@ def test_a_damaged_image_is_named_as_it_is_laid_out(cache, derived, photos, on_d
 
 def test_the_limit_of_pixels_is_that_of_pillow(monkeypatch):
     """Its own where it was never imported, and what it was set to where it was."""
-    assert images.PILLOW_PIXELS == Image.MAX_IMAGE_PIXELS
+    assert image_opening.PILLOW_PIXELS == Image.MAX_IMAGE_PIXELS
     encoded = photo(SIZE)["bytes"]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(datarax.errors.CorruptDataError, match="Pillow's limit of 100"):

@@ -9,10 +9,7 @@ it, and small PNG files of one form are decoded together; both give the same pix
 
 from __future__ import annotations
 
-import io
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +21,13 @@ from datarax.errors import CorruptDataError
 from datarax_hf import png
 from datarax_hf.arrow_numbers import numbers_of
 from datarax_hf.headers import JPEG, MODES, PLAIN_PNG, UNKNOWN, Encoded, Headers, Ints, read_headers
+from datarax_hf.image_opening import Where, most_pixels, opened, telling
 from datarax_hf.threads import Threads, cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Where = Callable[[], str]
 Place = Callable[[int], str]
-
-PILLOW_PIXELS = 2**30 // 4 // 3
-"""Pillow's limit of pixels unless it is changed: a quarter of a GiB of three bytes each."""
 
 THREADED_BYTES = 2**11
 """Encoded bytes of an image; below, threads take longer than they save."""
@@ -54,7 +48,6 @@ _CHANNELS: dict[str, tuple[Any, tuple[int, ...]]] = {
 }
 _PLAIN_HEADERS = {"BMP", "GIF", "JPEG", "PNG", "WEBP"}
 _TURNING = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
-_POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 
 @dataclass(frozen=True)
@@ -132,7 +125,7 @@ class ImageDecoder:
         if not len(images):
             return form, None
         encoded = images if isinstance(images, Encoded) else Encoded.of(images)
-        headers = read_headers(encoded, most_pixels=_most_pixels())
+        headers = read_headers(encoded, most_pixels=most_pixels())
         first = int(np.argmin(headers.kind == UNKNOWN))  # the first known one, if one is
         differs = headers.kind == UNKNOWN
         if self.mode is None:
@@ -160,7 +153,7 @@ class ImageDecoder:
             CorruptDataError: If one is no image, or asks for more pixels than Pillow's limit.
         """
         encoded = Encoded.of(images)
-        headers = read_headers(encoded, most_pixels=_most_pixels())
+        headers = read_headers(encoded, most_pixels=most_pixels())
         forms = {self._form(encoded, headers, row, place) for row in range(len(encoded))}
         heights, widths = {form.height for form in forms}, {form.width for form in forms}
         smallest, largest = f"{min(heights)}x{min(widths)}", f"{max(heights)}x{max(widths)}"
@@ -174,7 +167,7 @@ class ImageDecoder:
             CorruptDataError: If it cannot be decoded.
         """
         images = Encoded.of(pa.array([encoded], pa.binary()))
-        headers = read_headers(images, most_pixels=_most_pixels())
+        headers = read_headers(images, most_pixels=most_pixels())
         return self._decode(images, headers, 0, lambda _: where())
 
     def of_pixels(self, pixels: list[Any], where: Where) -> NDArray[Any]:
@@ -187,7 +180,7 @@ class ImageDecoder:
         """
         from PIL import Image
 
-        with _told(where):
+        with telling(where):
             values = np.array(pixels)
             if values.dtype.kind in "iu":
                 values = values.astype(np.uint8 if values.ndim > 2 else np.int32)
@@ -208,7 +201,7 @@ class ImageDecoder:
             CorruptDataError: If one cannot be decoded, or is of another form.
         """
         encoded = Encoded.of(images)
-        headers = read_headers(encoded, most_pixels=_most_pixels())
+        headers = read_headers(encoded, most_pixels=most_pixels())
         together = self._decode_together(encoded, headers, out, threads)
         shape, dtype = out.shape[1:], out.dtype
 
@@ -232,7 +225,7 @@ class ImageDecoder:
         """
         rows = np.flatnonzero(numbers_of(images.is_valid()))
         encoded = Encoded.of(images)
-        headers = read_headers(encoded, most_pixels=_most_pixels())
+        headers = read_headers(encoded, most_pixels=most_pixels())
         out: list[Any] = [None] * len(images)
 
         def put(row: int) -> None:
@@ -247,7 +240,7 @@ class ImageDecoder:
             height, width = int(headers.height[row]), int(headers.width[row])
         else:
             data = bytes(encoded[row])
-            with _told(lambda: place(row)), _open(data, lambda: place(row)) as image:
+            with telling(lambda: place(row)), opened(data, lambda: place(row)) as image:
                 late = image.format == "PNG" and b"eXIf" in data
                 turned = image.format == "TIFF" and _turn(image) != 1
                 if late or turned or image.format == "ICNS":
@@ -275,8 +268,8 @@ class ImageDecoder:
         from PIL import ImageOps
 
         with (
-            _told(lambda: place(row)),
-            _open(bytes(encoded[row]), lambda: place(row)) as image,
+            telling(lambda: place(row)),
+            opened(bytes(encoded[row]), lambda: place(row)) as image,
         ):
             image.load()
             upright: Image = image
@@ -381,17 +374,6 @@ def _each(work: Callable[[int], None], rows: Ints, encoded: Encoded, threads: Th
     threads.each(work, rows.tolist())
 
 
-def _most_pixels() -> int:
-    """Return the most pixels that an image may have: what Pillow's limit was set to.
-
-    Pillow is not imported for it: a limit of someone's own is of a process that has done so. While
-    another thread imports it, it is there without its limit.
-    """
-    pillow: Any = sys.modules.get("PIL.Image")
-    limit: int | None = getattr(pillow, "MAX_IMAGE_PIXELS", PILLOW_PIXELS)
-    return 2**62 if limit is None else limit
-
-
 def _turn(image: Image) -> int:
     """Return the orientation that the header states, from 1 to 8; 1 is upright."""
     if image.format in _PLAIN_HEADERS and not any(key in image.info for key in _TURNING):
@@ -415,73 +397,3 @@ def _shown(mode: str, *, transparent: bool) -> str:
     if mode in {"PA", "RGBa"} or (mode == "P" and transparent):
         return "RGBA"
     return "LA" if mode == "La" else "RGB"
-
-
-def _open(encoded: bytes, where: Where) -> Image:
-    from PIL import Image
-
-    if encoded.startswith(_POSTSCRIPT):
-        raise CorruptDataError(
-            f"{where()}: the image is PostScript, a program that would have to be run; it is not"
-        )
-    size = _webp_size(encoded)
-    if size is not None:
-        _check_size(size, where)
-    image = Image.open(io.BytesIO(encoded))
-    try:
-        _check_size(image.size, where)
-    except CorruptDataError:
-        image.close()
-        raise
-    return image
-
-
-def _check_size(size: tuple[int, int], where: Where) -> None:
-    if size[0] * size[1] > _most_pixels():
-        raise CorruptDataError(
-            f"{where()}: the image claims {size[0]} by {size[1]} pixels, above Pillow's limit of "
-            f"{_most_pixels()}; raise PIL.Image.MAX_IMAGE_PIXELS if it is genuine"
-        )
-
-
-def _webp_size(encoded: bytes) -> tuple[int, int] | None:
-    """Return the (width, height) that a WebP file claims: opening one allocates its canvas.
-
-    Source: the WebP container specification, and RFC 6386, section 9.1, for "VP8 ".
-    """
-    if not (encoded.startswith(b"RIFF") and encoded[8:12] == b"WEBP") or len(encoded) < 30:
-        return None
-    kind = encoded[12:16]
-    if kind == b"VP8X":
-        return 1 + int.from_bytes(encoded[24:27], "little"), 1 + int.from_bytes(
-            encoded[27:30], "little"
-        )
-    if kind == b"VP8L":
-        bits = int.from_bytes(encoded[21:25], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    width, height = (int.from_bytes(encoded[at : at + 2], "little") for at in (26, 28))
-    return width & 0x3FFF, height & 0x3FFF
-
-
-@contextmanager
-def _told(where: Where) -> Iterator[None]:
-    """Raise what Pillow raises on bytes it cannot read as an error that says where they are."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        yield
-    except CorruptDataError:
-        raise
-    except UnidentifiedImageError as error:  # whose text is that of an object of ours
-        raise CorruptDataError(
-            f"{where()}: the image cannot be decoded: it is of no format that Pillow reads"
-        ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise CorruptDataError(
-            f"{where()}: the image claims more pixels than Pillow's limit of "
-            f"{Image.MAX_IMAGE_PIXELS}; raise PIL.Image.MAX_IMAGE_PIXELS if it is genuine"
-        ) from error
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise CorruptDataError(f"{where()}: the image cannot be decoded: {error}") from error
