@@ -11,6 +11,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -85,22 +86,20 @@ def _parsed(
         rows = _rows(file, block, line)
         block = joined([with_texts(row, guess.texts, features, encoded) for row in rows])
     own = _hints(features)
+    due = [guess.schema()] if guess.columns else []
     try:
-        table = _arrow(block, guess.schema() if guess.columns else own)
-    except _REFUSED:
-        try:
-            table = _arrow(block, own)
-        except _REFUSED as error:
-            rows = _rows(file, block, line)
-            columns = mixed(rows) - guess.texts
-            if not columns:
-                try:
-                    return _parsed_again(rows, guess, own)
-                except _REFUSED:
-                    raise file.origin.damaged(
-                        file.name, f"{_place(line)}cannot be read: {error}"
-                    ) from error
-            raise _as_texts(columns, guess) from error
+        table = _first_of(block, [*due, own, _hints(features, large=False)])
+    except _REFUSED as error:
+        rows = _rows(file, block, line)
+        columns = mixed(rows) - guess.texts
+        if not columns:
+            try:
+                return _parsed_again(rows, guess, own)
+            except _REFUSED:
+                raise file.origin.damaged(
+                    file.name, f"{_place(line)}cannot be read: {error}"
+                ) from error
+        raise _as_texts(columns, guess) from error
     written = {
         column.name
         for column in table.schema
@@ -112,6 +111,18 @@ def _parsed(
     return _conformed(table, guess)
 
 
+def _first_of(block: bytes, schemas: list[pa.Schema]) -> pa.Table:
+    """Return what Arrow reads from lines of JSON by the first of some schemas that they fit.
+
+    Raises:
+        ArrowInvalid, ArrowNotImplementedError: If they fit none, what the last refuses them with.
+    """
+    for schema in schemas[:-1]:
+        with suppress(*_REFUSED):
+            return _arrow(block, schema)
+    return _arrow(block, schemas[-1])
+
+
 def _as_texts(columns: set[str], guess: Guess) -> WiderTypesError:
     """Return the error that asks for another pass, with columns kept as JSON text."""
     guess.texts |= columns
@@ -119,14 +130,20 @@ def _as_texts(columns: set[str], guess: Guess) -> WiderTypesError:
     return WiderTypesError()
 
 
-def _hints(features: Features) -> pa.Schema:
-    """Return the types to read values in that Arrow would take for others."""
+def _hints(features: Features, *, large: bool = True) -> pa.Schema:
+    """Return the types to read values in that Arrow would take for others.
+
+    Args:
+        features: What the card says.
+        large: Whether to name columns that may hold numbers beyond int64, which are then read if
+            they are written as whole numbers, and no number is if it is not.
+    """
     stored = {name: storage_type(feature) for name, feature in features.items()}
     return pa.schema(
         [
             (name, kind)
             for name, kind in stored.items()
-            if type_of(features[name]) == "Json" or (kind and pa.types.is_uint64(kind))
+            if type_of(features[name]) == "Json" or (large and kind and pa.types.is_uint64(kind))
         ]
     )
 
