@@ -8,9 +8,10 @@ int32[512] and an id; C, 2,000 JPEG images of 256 x 256 and a label; D, 100,000 
 F are text: 500,000 rows of five numbers as CSV, 250,000 objects of three values as JSON lines. G is
 20,000 images as in C. The images of C lie in their file as `datasets` 5.2 writes them, not
 compressed; those of G as older ones did, compressed by snappy, so that they are laid out first.
-Epochs deliver batches of 128 as jax arrays; A, B, C and G are shuffled. The first epoch counts what
-reading needs once; the others are medians of three, or of those that a minute had room for. Nothing
-is downloaded. Peers that are not installed are named as such.
+Epochs deliver batches of 128 as jax arrays; those of A, B, C and G are shuffled, and those of A and
+B measured in storage order too. The first epoch counts what reading needs once; the others are
+medians of three, or of those that a minute had room for. Nothing is downloaded. Peers that are not
+installed are named as such.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from hub.ours import our_elements, our_epoch, our_load, our_parse, our_peak, our
 from hub.peers import (
     datasets_elements,
     datasets_epoch,
+    datasets_in_order,
     datasets_load,
     datasets_parse,
     datasets_texts,
@@ -42,6 +44,11 @@ EPOCHS = {
     "datasets, numpy": lambda folder: datasets_epoch(folder, "numpy"),
     "torch DataLoader over datasets": lambda folder: torch_epoch(folder, 0),
     "torch DataLoader, 2 workers": lambda folder: torch_epoch(folder, 2),
+}
+IN_ORDER = {
+    "datarax, lazy": lambda folder: our_epoch(folder, "lazy", shuffled=False),
+    "datasets, jax": lambda folder: datasets_in_order(folder, "jax"),
+    "datasets, numpy": lambda folder: datasets_in_order(folder, "numpy"),
 }
 DECODERS = {
     f"{name}, {threads} thread{'s' if threads > 1 else ''}": (
@@ -86,6 +93,15 @@ TABLES = {
             **{name: EPOCHS[name] for name in ("datarax, lazy", "datasets, numpy")},
         },
     },
+    "order": {
+        name: {
+            "memory-mapped copy": lambda folder, columns=columns: mapped_gather(
+                folder, columns, shuffled=False
+            ),
+            **IN_ORDER,
+        }
+        for name, columns in {"A": A_COLUMNS, "B": B_COLUMNS}.items()
+    },
     "elements": {"D": {"pyarrow read_table": read_table, **ELEMENTS}},
     "parse": dict.fromkeys("EF", PARSES),
     "peak": {name: {"datarax, lazy": our_peak} for name in "AB"},
@@ -107,9 +123,10 @@ five numbers in CSV, F, 250,000 objects of three values in JSON lines; G, 20,000
 and H, 1,000,000 rows of three numbers in row groups of 1,000, as A, B and D have them. Those of C
 lie in their file as `datasets` 5.2 writes them, not compressed; those of G as older ones wrote
 them, compressed. Epochs deliver batches of 128 as jax arrays. Every case runs in a fresh process;
-the first time includes what is done once (laying out columns, converting to Arrow); later times
-are medians of three, or of what a minute had room for. Loading A, B and H and epochs of A, C and G
-were measured in three rounds, whose medians are given. The limit is the later speed of the fastest
+the first time includes what is done once (laying out columns, converting to Arrow; in storage order
+it is the second time that lays out); later times are medians of three, or of what a minute had room
+for. Loading A, B and H and epochs of A, C and G were measured in three rounds, whose medians are
+given. The limit is the later speed of the fastest
 of the rows that only read or decode. `nothing kept` is `derived_limit=0`: every load decodes,
 where others find pixels that are kept. Cold processes have a table of
 [their own](benchmarks-hf-cold.md).
@@ -162,6 +179,8 @@ HEADINGS = {
     ("epoch", "B"): "Shuffled epochs of B",
     ("epoch", "C"): "Shuffled epochs of C: 256 x 256 JPEG, as they are in the file",
     ("epoch", "G"): "Shuffled epochs of G: ten times as many, compressed in the file",
+    ("order", "A"): "Epochs of A in storage order",
+    ("order", "B"): "Epochs of B in storage order",
     ("elements", "D"): "Elements of D: strings",
     ("parse", "E"): "Opening E: CSV of numbers that nothing was kept of",
     ("parse", "F"): "Opening F: JSON lines that nothing was kept of",
@@ -170,7 +189,7 @@ HEADINGS = {
 
 def report(folder):
     lines = []
-    for table in ("load", "epoch", "elements", "parse"):
+    for table in ("load", "epoch", "order", "elements", "parse"):
         for name in TABLES[table]:
             lines += speeds(table, name, measured(table, name, folder))
     lines += ["### Memory while lazy, layout built on the way", ""]

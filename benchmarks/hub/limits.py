@@ -43,8 +43,8 @@ def read_pandas(folder):
     return rates(read, text_rows(folder))
 
 
-def mapped_gather(folder, columns):
-    """Gather shuffled batches from memory-mapped arrays, to jax arrays."""
+def mapped_gather(folder, columns, *, shuffled=True):
+    """Gather batches from memory-mapped arrays, shuffled or as they lie, to jax arrays."""
     import jax.numpy as jnp
     import numpy as np
     import pyarrow.parquet as pq
@@ -65,7 +65,7 @@ def mapped_gather(folder, columns):
 
     def batches():
         for begin in range(0, len(order) - BATCH + 1, BATCH):
-            index = order[begin : begin + BATCH]
+            index = order[begin : begin + BATCH] if shuffled else slice(begin, begin + BATCH)
             yield {name: jnp.asarray(array[index]) for name, array in mapped.items()}
 
     return rates(lambda: consumed(batches()), delivered(len(table)))

@@ -29,14 +29,14 @@ def our_load(folder, **options):
     return rates(load, records(folder))
 
 
-def our_epoch(folder, mode):
+def our_epoch(folder, mode, *, shuffled=True):
     import datarax_hf.source  # noqa: F401  # as above
 
     opened = []
 
     def epoch():
         if not opened:
-            opened.append(source(folder, mode=mode, shuffle=True))
+            opened.append(source(folder, mode=mode, shuffle=shuffled))
         consumed(opened[0].batches(BATCH))
 
     return rates(epoch, delivered(records(folder)))

@@ -97,10 +97,73 @@ def test_laid_out_columns_give_the_same_rows(
 
 
 def test_storage_order_lays_nothing_out(shards, offline, derived, small_memory):
-    """A pass in storage order reads row groups, whatever its pieces."""
+    """The first pass in storage order reads row groups, whatever its pieces."""
     read = offline("a/b", mode="lazy")
     for begin in range(0, 33, 5):
         check(read, shards, range(begin, min(33, begin + 5)))
+    assert kept(derived) == []
+
+
+def passes(read, columns, count, names=("x", "flag", "image", "text")):
+    """Read all records but the last ones in order, some times, and a column after the other."""
+    for _ in range(count):
+        for begin in range(0, 30, 5):
+            for name in names:
+                check(read, columns, range(begin, begin + 5), [name])
+
+
+@pytest.mark.parametrize("names", [("x", "image"), ("flag",)])
+def test_a_second_pass_in_storage_order_lays_out_what_it_would_decode(
+    shards, offline, derived, small_memory, monkeypatch, names
+):
+    """Whether or not the rest of the records is left out; from then on nothing is decoded."""
+    monkeypatch.setattr(reader, "HELD_BYTES", 0)
+    read = offline("a/b", mode="lazy")
+    passes(read, shards, 1, names)
+    assert kept(derived) == []
+    passes(read, shards, 1, names)
+    assert kept(derived) == sorted(names * 3)
+    read._shards.table = read._shards.slices = lambda *_: pytest.fail("decoded again")
+    passes(read, shards, 2, names)
+
+
+def test_passes_over_what_is_held_lay_nothing_out(shards, offline, derived, small_memory):
+    """But images, of which what is held is encoded."""
+    read = offline("a/b", mode="lazy")
+    passes(read, shards, 4)
+    assert kept(derived) == ["image"] * 3
+
+
+def test_parts_that_are_read_again_and_again_are_no_pass(
+    shards, offline, derived, small_memory, monkeypatch
+):
+    """As by who looks at the first rows, or goes on from a state that was saved."""
+    monkeypatch.setattr(reader, "HELD_BYTES", 0)
+    read = offline("a/b", mode="lazy")
+    for begin in (0, 0, 0, 5, 3, 0, 4):
+        check(read, shards, range(begin, begin + 4), ["x"])
+    assert kept(derived) == []
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager"])
+def test_what_lies_on_the_disk_is_read_in_storage_order_too(
+    shards, offline, small_memory, monkeypatch, mode
+):
+    """From the first pass on."""
+    lay_out(offline("a/b"), ("x", "image"))
+    read = offline("a/b", mode=mode)
+    monkeypatch.setattr(read._shards, "table", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(read._shards, "slices", lambda *_: pytest.fail("decoded again"))
+    passes(read, shards, 1, ("x", "image"))
+
+
+@pytest.mark.parametrize("options", [{"derived_limit": 0}, {"derived_limit": 10}])
+def test_passes_that_cannot_be_kept_are_decoded_and_nothing_is_said(
+    shards, offline, derived, small_memory, monkeypatch, options
+):
+    monkeypatch.setattr(reader, "HELD_BYTES", 0)
+    read = offline("a/b", mode="lazy", **options)
+    passes(read, shards, 3)
     assert kept(derived) == []
 
 

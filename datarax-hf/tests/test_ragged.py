@@ -156,6 +156,28 @@ def test_storage_order_lays_nothing_out_and_random_reads_do(shards, offline, der
     check(read, offline)
 
 
+def test_a_second_pass_lays_out_all_but_images(shards, offline, derived, on_disk, monkeypatch):
+    """Which are decoded in each pass wherever they lie; a later reader finds it in its first."""
+    monkeypatch.setattr(reader, "HELD_BYTES", 0)
+    plain = offline("a/b").read(np.arange(33), NAMES)
+
+    def one_pass(read, names):
+        for begin in range(0, 33, 6):
+            found = read.read(np.arange(begin, min(33, begin + 6)), names)
+            for name in names:
+                same(found[name], plain[name][begin : begin + 6])
+
+    read = offline("a/b")
+    one_pass(read, NAMES)
+    assert kept(derived) == []
+    one_pass(read, NAMES)
+    assert kept(derived) == sorted(["text", "list", "part"] * 3)
+    for reading in (read, offline("a/b")):
+        monkeypatch.setattr(reading._shards, "table", lambda *_: pytest.fail("decoded again"))
+        monkeypatch.setattr(reading._shards, "slices", lambda *_: pytest.fail("decoded again"))
+        one_pass(reading, ("text", "list", "part"))
+
+
 def test_single_rows_are_laid_out_when_they_are_many_and_in_no_order(
     shards, offline, derived, on_disk, monkeypatch
 ):

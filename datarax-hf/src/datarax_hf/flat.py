@@ -173,8 +173,19 @@ def on_disk(
 
 def lies_on_disk(shards: Shards, column: Column, parts: Sequence[Part], derived: Derived) -> bool:
     """Return whether the derived cache has the flat form of a column."""
+    return all_lie(shards, column, parts, derived, _file_name)
+
+
+def all_lie(
+    shards: Shards,
+    column: Column,
+    parts: Sequence[Part],
+    derived: Derived,
+    name_of: Callable[[Shards, Column, Part], str],
+) -> bool:
+    """Return whether the derived cache has the files that `built` returns for a column."""
     return all(
-        derived.find(shards.source_of(part.groups.start), _file_name(shards, column, part))
+        derived.find(shards.source_of(part.groups.start), name_of(shards, column, part))
         for part in parts
     )
 

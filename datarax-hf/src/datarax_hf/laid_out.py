@@ -1,14 +1,15 @@
 """The columns of a reader that are laid out, and when it pays to lay out more of them.
 
-Once rows are read in no order, a row group is decoded again and again for one of its rows. From
-then on columns lie flat or ragged, and their rows are gathered.
+Once rows are read in no order, a row group is decoded again and again for one of its rows; once they
+are passed again and again, for all of them. From then on columns lie flat or ragged, and their rows
+are gathered.
 """
 
 from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -74,6 +75,10 @@ class LaidOut:
         """Whether columns were asked for, be it before this was pickled."""
         return bool(self._asked)
 
+    def holds(self, names: Iterable[str]) -> bool:
+        """Return whether all of some columns are laid out."""
+        return all(name in self.flat or name in self.ragged for name in names)
+
     def lay_out(self, names: Sequence[str]) -> None:
         """Lay out those of the columns that can be.
 
@@ -85,13 +90,8 @@ class LaidOut:
         with self._lock:
             self._asked.update(names)
             due = [name for name in dict.fromkeys(names) if self._can_be(name)]
-            if not due:
-                return
-            parts = self.parts()
             try:
-                self._lay_out_flat([name for name in due if self._lies_flat(name)], parts)
-                self._lay_out_ragged([name for name in due if not self._lies_flat(name)], parts)
-                pa.default_memory_pool().release_unused()
+                self._lay_out(due)
             except NotKeptError as error:
                 self._refused.update({*due} - {*self.flat, *self.ragged})
                 if not self._derived.refused:
@@ -101,6 +101,20 @@ class LaidOut:
                         "derived_dir= names another folder, derived_limit=0 keeps silent",
                         stacklevel=3,
                     )
+
+    def lay_out_for_passes(self, names: Sequence[str]) -> None:
+        """Lay out columns that are decoded anew in each pass in order, if they can be kept.
+
+        Images that stay encoded are not: what takes time is to decode them.
+
+        Raises:
+            CorruptDataError: If a file is damaged.
+        """
+        with self._lock:
+            due = [name for name in names if self._can_be(name) and not self._stays_encoded(name)]
+            with suppress(NotKeptError):  # as before, they are decoded
+                self._lay_out(due)
+                self._asked.update(due)
 
     def lay_out_if_it_pays(
         self, indices: Indices, names: Sequence[str], recent: RecentColumns, *, ordered: bool
@@ -131,25 +145,29 @@ class LaidOut:
         if reason * PAYS >= len(self._shards):
             self.lay_out(due)
 
-    def take_what_lies(self, names: Sequence[str]) -> None:
-        """Take columns that are read whole, and once, as they lie decoded on the disk.
+    def take_what_lies(self, names: Sequence[str], *, whole: bool) -> None:
+        """Take columns that are read in order as they lie on the disk, decoded or mapped.
 
-        Small images, which take longer to decode than to write, are laid out where they are not.
+        Args:
+            names: The columns.
+            whole: Whether they are read whole, and once. Small images, which take longer to decode
+                than to write, are then laid out where they are not.
         """
         with self._lock:
             parts = self.parts()
-            columns = [
-                column
-                for column in map(self._columns.__getitem__, names)
-                if column.name not in self.flat
-                and self._lies_flat(column.name)
-                and (
-                    flat.lies_on_disk(self._shards, column, parts, self._derived)
-                    or self._is_worth_keeping(column, parts)
-                )
+            fresh = [
+                self._columns[name]
+                for name in names
+                if self._can_be(name) and not self._stays_encoded(name)
             ]
-            with suppress(NotKeptError):  # it is read from row groups, and once
-                self.flat.update(flat.on_disk(self._shards, columns, parts, self._derived))
+            lying = [
+                column
+                for column in fresh
+                if self._lies_on_disk(column, parts)
+                or (whole and self._is_worth_keeping(column, parts))
+            ]
+            with suppress(NotKeptError):  # it is read from row groups
+                self._take(lying, parts)
 
     def lay_out_images(self, column: ImageColumn, form: ImageForm, look: Look) -> None:
         """Lay out images that will lie encoded on the disk, while they are looked at."""
@@ -190,6 +208,27 @@ class LaidOut:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
+
+    def _lay_out(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        parts = self.parts()
+        self._lay_out_flat([name for name in names if self._lies_flat(name)], parts)
+        self._lay_out_ragged([name for name in names if not self._lies_flat(name)], parts)
+        pa.default_memory_pool().release_unused()
+
+    def _take(self, columns: Sequence[Column], parts: Sequence[Part]) -> None:
+        flat_ones = [column for column in columns if self._lies_flat(column.name)]
+        others = [column for column in columns if not self._lies_flat(column.name)]
+        self.flat.update(flat.on_disk(self._shards, flat_ones, parts, self._derived))
+        self.ragged.update(ragged.on_disk(self._shards, others, parts, self._derived))
+
+    def _lies_on_disk(self, column: Column, parts: Sequence[Part]) -> bool:
+        lies = flat.lies_on_disk if self._lies_flat(column.name) else ragged.lies_on_disk
+        return lies(self._shards, column, parts, self._derived)
+
+    def _stays_encoded(self, name: str) -> bool:
+        return isinstance(self._columns[name], ImageColumn) and not self._lies_flat(name)
 
     def _lay_out_flat(self, names: Sequence[str], parts: Sequence[Part]) -> None:
         columns = [self._columns[name] for name in names]

@@ -23,7 +23,7 @@ from datarax.progress import Progress
 from datarax_hf.bundles import bundled, whole_or_each
 from datarax_hf.columns import Column, Rows
 from datarax_hf.derived import Derived
-from datarax_hf.flat import Part, Write, built, file_name, progress_of
+from datarax_hf.flat import Part, Write, all_lie, built, file_name, progress_of
 from datarax_hf.leases import Hold
 from datarax_hf.shards import Shards, grouped
 from datarax_hf.threads import Threads, cores
@@ -100,6 +100,11 @@ def can_be_laid_out(shards: Shards, name: str) -> bool:
         kind = kind.storage_type
     # Within structs and lists each batch would have a dictionary of its own.
     return not pa.types.is_nested(kind) or "dictionary<" not in str(kind)
+
+
+def lies_on_disk(shards: Shards, column: Column, parts: Sequence[Part], derived: Derived) -> bool:
+    """Return whether the derived cache has the ragged form of a column."""
+    return all_lie(shards, column, parts, derived, _file_name)
 
 
 def in_memory(

@@ -31,6 +31,7 @@ from datarax_hf.image_columns import ImageColumn
 from datarax_hf.image_fields import EncodedImages
 from datarax_hf.images import ImageDecoder
 from datarax_hf.laid_out import LaidOut
+from datarax_hf.passes import Passes
 from datarax_hf.placing import RowGroups, place, place_run
 from datarax_hf.plan import Plan
 from datarax_hf.recent import RecentColumns
@@ -181,6 +182,8 @@ class HFReader(ColumnarReader):
         arrays = (column for column in self._columns.values() if column.field.is_array)
         records = sum(part.records for part in self._laid_out.parts())
         self._whole = records * sum(map(row_bytes, arrays)) <= read_whole
+        self._looked: set[str] = set()
+        self._passes = Passes(records)
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -272,6 +275,7 @@ class HFReader(ColumnarReader):
         self.__dict__.update(state)
         self._recent = RecentColumns(HELD_BYTES)
         self._slices = Slices(self._shards, self._columns)
+        self._looked = set()
 
     def _fill(self, indices: Indices, out: Mapping[str, Any]) -> None:
         """Fill arrays and lists of the values at `indices`.
@@ -287,9 +291,8 @@ class HFReader(ColumnarReader):
         laid_out = self._laid_out
         if not ordered or laid_out.was_asked:
             laid_out.lay_out_if_it_pays(indices, tuple(out), self._recent, ordered=ordered)
-        elif self._whole:
-            laid_out.take_what_lies(tuple(out))
-            self._whole = False
+        if ordered and len(indices) and not laid_out.holds(out):
+            self._go_in_order(indices, tuple(out))
         fixed, varying, rest = laid_out.flat, laid_out.ragged, dict(out)
         for name in out:
             if name in fixed:
@@ -302,6 +305,23 @@ class HFReader(ColumnarReader):
                 place_run(groups, self._slices, indices, rest, self._threads)
             else:
                 place(groups, self._columns, indices, rest)
+
+    def _go_in_order(self, run: Indices, names: Sequence[str]) -> None:
+        """Take columns as they lie on the disk; lay out those that each pass would decode."""
+        if not self._looked.issuperset(names):
+            self._laid_out.take_what_lies(names, whole=self._whole)
+            self._looked.update(names)
+        decoded = [name for name in self._passes.again(run, names) if not self._is_held(name)]
+        if decoded:
+            self._laid_out.lay_out_for_passes(decoded)
+            self._recent.clear()
+
+    def _is_held(self, name: str) -> bool:
+        """Return whether what a column becomes is in memory, all of it."""
+        groups = RowGroups(self._shards, self._columns, self._recent)
+        return not isinstance(self._columns[name], ImageColumn) and all(
+            groups.holds(group, [name]) for group in range(len(self._shards))
+        )
 
     def _check(self, indices: Indices, *, run: bool) -> None:
         if not len(indices):
