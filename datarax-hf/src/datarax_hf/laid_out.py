@@ -1,8 +1,8 @@
 """The columns of a reader that are laid out, and when it pays to lay out more of them.
 
-Once rows are read in no order, a row group is decoded again and again for one of its rows; once they
-are passed again and again, for all of them. From then on columns lie flat or ragged, and their rows
-are gathered.
+Once rows are read in no order, a row group is decoded again and again for one of its rows; once
+they are passed again and again, for all of them. From then on columns lie flat or ragged, and their
+rows are gathered.
 """
 
 from __future__ import annotations

@@ -85,10 +85,10 @@ def _parsed(
     if encoded or guess.texts or _NULL_LINE.search(b"\n" + block):
         rows = _rows(file, block, line)
         block = joined([with_texts(row, guess.texts, features, encoded) for row in rows])
-    own = _hints(features)
-    due = [guess.schema()] if guess.columns else []
+    own, loose = _hints(features), _hints(features, large=False)
+    due = [*([guess.schema()] if guess.columns else []), own, *([loose] if loose != own else [])]
     try:
-        table = _first_of(block, [*due, own, _hints(features, large=False)])
+        table = _first_of(block, due)
     except _REFUSED as error:
         rows = _rows(file, block, line)
         columns = mixed(rows) - guess.texts
