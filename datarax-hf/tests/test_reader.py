@@ -256,6 +256,16 @@ def test_sequential_reading_decodes_each_row_group_once(read, monkeypatch):
     assert groups == list(range(10))
 
 
+def test_long_runs_leave_little_data_held(read, monkeypatch):
+    """The row group in which each ended, while there is room."""
+    reader = read({"x": np.arange(100)}, row_group_size=10)
+    for start in range(0, 100, 25):
+        reader.read(np.arange(start, start + 25), ["x"])
+    monkeypatch.setattr(reader._shards, "table", lambda *_: pytest.fail("decoded again"))
+    for start in (20, 40, 70, 90):
+        assert reader.read(np.arange(start, start + 10), ["x"])["x"][0] == start
+
+
 def test_a_pickled_reader_reads_the_same_and_carries_no_data(read):
     """Workers get the files' names, not their contents."""
     reader = read({"x": np.arange(100_000)})
